@@ -1,1 +1,9 @@
-export {};
+export type {
+  MediaCounts,
+  ModelClosed,
+  ModelConfig,
+  ModelConnection,
+  ModelMedia,
+  ModelSessionOptions,
+  RealtimeModel,
+} from './port.ts';

@@ -1,1 +1,1 @@
-export {};
+export type { FrameClose, FrameSocket } from './frame-socket.ts';

@@ -1,0 +1,86 @@
+// What each provider really serves here. Only wired pairs are in the table: a row promises a working session.
+
+import { z } from 'zod';
+
+export const TransportCapability = z
+  .object({
+    via: z.enum(['native', 'bridge']),
+    modalities: z.array(z.enum(['audio', 'text', 'image'])),
+    turn_detection: z.array(z.enum(['server_vad', 'semantic_vad'])),
+    push_to_talk: z.boolean(),
+  })
+  .meta({ id: 'TransportCapability' });
+
+export const ProviderCapability = z
+  .object({
+    provider: z.string(),
+    title: z.string(),
+    transports: z.record(z.string(), TransportCapability),
+    audio_input_formats: z.array(z.string()),
+    audio_output_formats: z.array(z.string()),
+    client_truncates: z.boolean(),
+    resume: z.enum(['none', 'handle']),
+    session_max_ms: z.int(),
+    auth: z.enum(['bearer', 'none']),
+    default_model: z.string(),
+    default_voice: z.string(),
+    status: z.enum(['current', 'legacy', 'local']),
+    retires_on: z.string().nullable(),
+  })
+  .meta({ id: 'ProviderCapability' });
+
+export type TransportCapability = z.infer<typeof TransportCapability>;
+export type ProviderCapability = z.infer<typeof ProviderCapability>;
+
+const REALTIME_WEBSOCKET: TransportCapability = {
+  via: 'native',
+  modalities: ['audio', 'text'],
+  turn_detection: ['semantic_vad', 'server_vad'],
+  push_to_talk: true,
+};
+
+/** The table, in the alphabetical order of its providers. */
+export const CAPABILITIES: readonly ProviderCapability[] = [
+  {
+    provider: 'openai',
+    title: 'OpenAI Realtime',
+    transports: { websocket: REALTIME_WEBSOCKET },
+    audio_input_formats: ['audio/pcm;rate=24000', 'audio/pcma', 'audio/pcmu'],
+    audio_output_formats: ['audio/pcm;rate=24000', 'audio/pcma', 'audio/pcmu'],
+    client_truncates: true,
+    resume: 'none',
+    session_max_ms: 60 * 60_000,
+    auth: 'bearer',
+    default_model: 'gpt-realtime-2.1',
+    default_voice: 'marin',
+    status: 'legacy',
+    retires_on: null,
+  },
+  {
+    provider: 'simulator',
+    title: 'Parley simulator',
+    transports: { websocket: REALTIME_WEBSOCKET },
+    audio_input_formats: ['audio/pcm;rate=24000', 'audio/pcma', 'audio/pcmu'],
+    audio_output_formats: ['audio/pcm;rate=24000', 'audio/pcma', 'audio/pcmu'],
+    client_truncates: true,
+    resume: 'none',
+    session_max_ms: 60 * 60_000,
+    auth: 'none',
+    default_model: 'gpt-realtime-2.1',
+    default_voice: 'marin',
+    status: 'local',
+    retires_on: null,
+  },
+];
+
+const BY_PROVIDER = new Map(CAPABILITIES.map((row) => [row.provider, row]));
+
+/** The row of a provider, by its normalised name. */
+export function capabilityOf(provider: string): ProviderCapability | undefined {
+  return BY_PROVIDER.get(provider);
+}
+
+/** Every provider's name, alphabetically. */
+export function knownProviders(): string[] {
+  return [...BY_PROVIDER.keys()].sort();
+}

@@ -1,0 +1,81 @@
+// Patterns and bounds that more than one part of the contract uses.
+
+import { z } from 'zod';
+
+/** Agents and sessions. */
+export const NAME_PATTERN = '^[a-z][a-z0-9_-]{0,63}$';
+/** Functions: what every provider accepts as the name of a tool. */
+export const FUNCTION_NAME_PATTERN = '^[A-Za-z_][A-Za-z0-9_-]{0,63}$';
+/** An entry of `tools`: `agent.function`, or the bare name of a function of the same agent. */
+export const TOOL_REF_PATTERN = '^(?:[a-z][a-z0-9_-]{0,63}\\.)?[A-Za-z_][A-Za-z0-9_-]{0,63}$';
+/** `agent.session` or `agent.function`. */
+export const TARGET_PATTERN = '^[a-z][a-z0-9_-]{0,63}\\.[A-Za-z_][A-Za-z0-9_-]{0,63}$';
+
+/** Sizes that every implementation keeps. They stand in `catalog.json`. */
+export const LIMITS = {
+  /** One frame on a client socket or an agent link. */
+  frame_bytes_max: 16 * 1024 * 1024,
+  /** One HTTP body. */
+  body_bytes_max: 4 * 1024 * 1024,
+  /** Input or output of one execution, as JSON. */
+  payload_bytes_max: 1024 * 1024,
+  tools_max: 128,
+  functions_max: 1024,
+  sessions_max: 256,
+  instructions_chars_max: 65_536,
+  say_chars_max: 16_384,
+  tags_max: 64,
+  metadata_keys_max: 64,
+} as const;
+
+/** Times that every implementation keeps. They stand in `catalog.json`. */
+export const TIMES = {
+  agent_heartbeat_ms: 10_000,
+  /** An agent link that was silent this long is gone. */
+  agent_lease_ms: 30_000,
+  /** After a cut link, how long its executions wait for the same agent instance to come back. */
+  agent_resume_ms: 20_000,
+  /** Only a connection that lived this long resets the backoff. */
+  backoff_reset_ms: 5_000,
+  backoff_min_ms: 250,
+  backoff_max_ms: 30_000,
+  execution_timeout_ms: 90_000,
+  drain_ms: 30_000,
+  /** A session without a client or a turn for this long is closed. */
+  session_idle_ms: 5 * 60_000,
+  session_max_ms: 60 * 60_000,
+  session_token_ms: 60 * 60_000,
+} as const;
+
+export const Json = z.unknown().meta({ id: 'Json', description: 'Any JSON value.' });
+export const JsonObject = z.record(z.string(), z.unknown()).meta({ id: 'JsonObject', description: 'A JSON object.' });
+
+export const ErrorObjectSchema = z
+  .object({
+    code: z.enum([
+      'cancelled',
+      'unknown',
+      'invalid_argument',
+      'deadline_exceeded',
+      'not_found',
+      'already_exists',
+      'permission_denied',
+      'resource_exhausted',
+      'failed_precondition',
+      'aborted',
+      'out_of_range',
+      'unimplemented',
+      'internal',
+      'unavailable',
+      'data_loss',
+      'unauthenticated',
+    ]),
+    message: z.string(),
+    retryable: z.boolean(),
+    retry_after_ms: z.number().min(0).optional(),
+    details: z.record(z.string(), z.unknown()).optional(),
+    request_id: z.string().optional(),
+  })
+  .meta({ id: 'ErrorObject', description: 'What went wrong: one of sixteen codes, and words for a person.' });
+
+export const ErrorBodySchema = z.object({ error: ErrorObjectSchema }).meta({ id: 'ErrorBody' });

@@ -1,0 +1,203 @@
+// Answers: one is generated at a time (P3), and one is over when it was heard, not when it was generated.
+
+import type { EventOf, EventRecord, Usage } from '../contract/events.ts';
+import type { Effect } from './effects.ts';
+import { cut, heardText } from './ending.ts';
+import { type Creating, type Say, SAYS_MAX, type SessionState } from './state.ts';
+
+/** A provider that was asked for an answer must begin it within this time. */
+const CREATING_MS = 30_000;
+
+export function wantSay(state: SessionState, entry: EventRecord<EventOf<'say.requested'>>): Effect[] {
+  if (state.phase !== 'starting' && state.phase !== 'live') return [cut(entry.say_id, '')];
+  if (state.says.length >= SAYS_MAX) {
+    const error = {
+      code: 'resource_exhausted' as const,
+      message: `${SAYS_MAX} texts already wait to be spoken`,
+      retryable: true,
+    };
+    return [
+      {
+        kind: 'record',
+        event: { type: 'say.completed', say_id: entry.say_id, interrupted: true, spoken_text: '', error },
+      },
+    ];
+  }
+  state.says = [...state.says, { say_id: entry.say_id, text: entry.text }];
+  return flush(state, entry.at_ms);
+}
+
+/** Begins the next answer when nothing stands in its way. */
+export function flush(state: SessionState, at_ms: number): Effect[] {
+  if (state.phase !== 'live' || state.creating || state.response || state.user_speaking) return [];
+  // The model answers tool outputs once all of them are there.
+  if (state.respond_wanted && !Object.values(state.calls).some((call) => call.source === 'model')) {
+    state.respond_wanted = false;
+    return create(state, { kind: 'respond' });
+  }
+  const [next, ...rest] = state.says;
+  if (next && !state.playing) {
+    state.says = rest;
+    return create(state, { kind: 'say', say: next });
+  }
+  if (!next && !state.playing && state.handler === 'completed') {
+    return [{ kind: 'record', event: { type: 'session.closing', reason: 'handler_completed', by: 'handler' } }];
+  }
+  return [];
+}
+
+function create(state: SessionState, creating: Creating): Effect[] {
+  state.creating = creating;
+  const command =
+    creating.kind === 'respond'
+      ? ({ type: 'respond' } as const)
+      : ({ type: 'say', say_id: creating.say.say_id, text: creating.say.text } as const);
+  return [
+    { kind: 'provider.send', command },
+    { kind: 'timer.set', timer: 'creating', ms: CREATING_MS },
+  ];
+}
+
+export function started(state: SessionState, entry: EventRecord<EventOf<'response.started'>>): Effect[] {
+  const effects: Effect[] = [];
+  const say_id = entry.say_id ?? null;
+  if (
+    state.creating &&
+    (state.creating.kind === 'respond' ? entry.cause !== 'say' : state.creating.say.say_id === say_id)
+  ) {
+    state.creating = null;
+    effects.push({ kind: 'timer.clear', timer: 'creating' });
+  }
+  // A new answer follows one that is still being heard: that one is played on, and counts as heard.
+  if (state.playing) effects.push(...heard(state));
+  state.response = { response_id: entry.response_id, say_id, started_at_ms: entry.at_ms };
+  return effects;
+}
+
+export function completed(state: SessionState, entry: EventRecord<EventOf<'response.completed'>>): Effect[] {
+  const active = state.response?.response_id === entry.response_id ? state.response : null;
+  if (active) state.response = null;
+  state.usage = addUsage(state.usage, entry.usage);
+  const say_id = active?.say_id ?? null;
+  if (entry.status === 'failed' && say_id !== null) {
+    const error = entry.error ?? {
+      code: 'unknown' as const,
+      message: 'the provider failed to speak it',
+      retryable: false,
+    };
+    return [
+      { kind: 'record', event: { type: 'say.completed', say_id, interrupted: true, spoken_text: '', error } },
+      ...flush(state, entry.at_ms),
+    ];
+  }
+  if (entry.status !== 'completed') {
+    const elapsed = active ? entry.at_ms - active.started_at_ms : 0;
+    const effects: Effect[] = say_id === null ? [] : [cut(say_id, heardText(entry.text, elapsed, entry.audio_ms))];
+    return [...effects, ...flush(state, entry.at_ms)];
+  }
+  if (!active) return flush(state, entry.at_ms);
+  state.playing = {
+    response_id: entry.response_id,
+    item_id: entry.item_id ?? null,
+    say_id,
+    started_at_ms: active.started_at_ms,
+    audio_ms: entry.audio_ms,
+    text: entry.text,
+  };
+  const left_ms = active.started_at_ms + entry.audio_ms - entry.at_ms;
+  const playback: Effect =
+    left_ms > 0
+      ? { kind: 'timer.set', timer: 'playback', ms: left_ms }
+      : { kind: 'record', event: { type: 'response.played', response_id: entry.response_id } };
+  return [playback, ...flush(state, entry.at_ms)];
+}
+
+export function played(state: SessionState, entry: EventRecord<EventOf<'response.played'>>): Effect[] {
+  if (state.playing?.response_id !== entry.response_id) return [];
+  return [...heard(state), ...flush(state, entry.at_ms)];
+}
+
+function heard(state: SessionState): Effect[] {
+  const playing = state.playing;
+  state.playing = null;
+  if (!playing) return [];
+  const effects: Effect[] = [{ kind: 'timer.clear', timer: 'playback' }];
+  if (playing.say_id !== null) {
+    effects.push({
+      kind: 'record',
+      event: { type: 'say.completed', say_id: playing.say_id, interrupted: false, spoken_text: playing.text },
+    });
+  }
+  return effects;
+}
+
+/** The user speaks (or a client cut the answer at `played_ms`) while something is generated or heard. */
+export function interrupted(state: SessionState, at_ms: number, cut_ms?: number): Effect[] {
+  const detection = state.declaration?.turn_detection;
+  if (cut_ms === undefined && detection?.interrupt_response === false) return [];
+  const { response, playing } = state;
+  if (playing) {
+    const played_ms = Math.min(playing.audio_ms, cut_ms ?? Math.max(0, at_ms - playing.started_at_ms));
+    state.playing = null;
+    const effects: Effect[] = [
+      { kind: 'timer.clear', timer: 'playback' },
+      {
+        kind: 'record',
+        event: {
+          type: 'response.interrupted',
+          response_id: playing.response_id,
+          ...(playing.item_id === null ? {} : { item_id: playing.item_id }),
+          played_ms,
+        },
+      },
+    ];
+    if (playing.say_id !== null)
+      effects.push(cut(playing.say_id, heardText(playing.text, played_ms, playing.audio_ms)));
+    return effects;
+  }
+  if (response) {
+    // Its `response.completed` with status cancelled ends what it said.
+    const played_ms = Math.max(0, at_ms - response.started_at_ms);
+    return [{ kind: 'record', event: { type: 'response.interrupted', response_id: response.response_id, played_ms } }];
+  }
+  return [];
+}
+
+/** The provider refused something. When it was the answer that we asked for, that answer ends here. */
+export function failed(state: SessionState, entry: EventRecord<EventOf<'provider.failed'>>): Effect[] {
+  const creating = state.creating;
+  if (!creating) return [];
+  const own =
+    entry.command_id === undefined || entry.command_id === (creating.kind === 'say' ? creating.say.say_id : 'respond');
+  if (!own) return [];
+  const effects: Effect[] = [{ kind: 'timer.clear', timer: 'creating' }];
+  state.creating = null;
+  if (entry.provider_code === 'conversation_already_has_active_response') {
+    // The provider began an answer by itself a moment before: ours follows it.
+    if (creating.kind === 'respond') state.respond_wanted = true;
+    else state.says = [creating.say, ...state.says] satisfies Say[];
+    return effects;
+  }
+  if (creating.kind === 'say') {
+    effects.push({
+      kind: 'record',
+      event: {
+        type: 'say.completed',
+        say_id: creating.say.say_id,
+        interrupted: true,
+        spoken_text: '',
+        error: entry.error,
+      },
+    });
+  }
+  return [...effects, ...flush(state, entry.at_ms)];
+}
+
+function addUsage(total: Usage, more: Usage | undefined): Usage {
+  if (!more) return total;
+  const sum: Usage = { ...total };
+  for (const [key, value] of Object.entries(more)) {
+    if (typeof value === 'number') sum[key as keyof Usage] = (sum[key as keyof Usage] ?? 0) + value;
+  }
+  return sum;
+}

@@ -1,0 +1,218 @@
+// The one function over a session's log. It touches no clock, socket, promise or random source: time is in the entry,
+// ids are in the entry, and what has to be done comes back as effects.
+//
+// P1  Every call id gets exactly one answer.
+// P2  A function runs only after `tool.dispatched` is in the log.
+// P3  One answer is generated at a time; whatever else should be said waits for it.
+// P4  After `session.closing` nothing new begins; everything begun ends in the log before `session.closed`.
+
+import type { EventOf, EventRecord, SessionEvent } from '../contract/events.ts';
+import type { Effect } from './effects.ts';
+import { closing } from './ending.ts';
+import { completed as responseCompleted, failed, flush, interrupted, played, started, wantSay } from './responses.ts';
+import type { SessionState } from './state.ts';
+import { called, completed as toolCompleted, dispatched, rejected } from './tools.ts';
+
+export interface Step {
+  state: SessionState;
+  effects: Effect[];
+}
+
+const IDLE_DEFAULT_MS = 5 * 60_000;
+const DURATION_DEFAULT_MS = 60 * 60_000;
+/** How long a session whose handler's agent is gone waits for it. */
+const HANDLER_RESUME_MS = 20_000;
+
+/** Folds one entry. The entry is taken as it is: whoever appends it has checked it. */
+export function step(before: SessionState, entry: EventRecord): Step {
+  const state: SessionState = { ...before, seq: entry.seq };
+  if (before.phase === 'closed') return { state, effects: [] };
+  return { state, effects: effectsOf(state, entry) };
+}
+
+// `state` is this step's own copy: the functions below write to its fields, and never into what a field holds.
+function effectsOf(state: SessionState, entry: EventRecord): Effect[] {
+  switch (entry.type) {
+    case 'session.created':
+      return created(state, entry);
+    case 'provider.connected':
+      if (state.phase === 'starting') state.phase = 'live';
+      return flush(state, entry.at_ms);
+    case 'provider.disconnected':
+      if (state.phase === 'closing') return [];
+      state.closing = {
+        reason: 'provider_lost',
+        error: entry.error ?? {
+          code: 'unavailable',
+          message: `the provider ended the connection with ${entry.code}${entry.reason ? `: ${entry.reason}` : ''}`,
+          retryable: true,
+        },
+      };
+      return [record(closingEvent('provider_lost', 'provider'))];
+    case 'provider.failed':
+      return failed(state, entry);
+    case 'client.attached':
+      state.clients += 1;
+      return [idle(state)];
+    case 'client.detached':
+      state.clients = Math.max(0, state.clients - 1);
+      return [idle(state)];
+    case 'speech.started':
+      state.user_speaking = true;
+      return [idle(state), ...interrupted(state, entry.at_ms)];
+    case 'speech.stopped':
+      state.user_speaking = false;
+      return flush(state, entry.at_ms);
+    case 'turn.completed':
+      state.turns += 1;
+      state.user_speaking = false;
+      return [idle(state), ...flush(state, entry.at_ms)];
+    case 'response.started':
+      return started(state, entry);
+    case 'response.completed':
+      return responseCompleted(state, entry);
+    case 'response.interrupted':
+      return cancelInterruptedTools(state, entry);
+    case 'response.played':
+      return played(state, entry);
+    case 'item.truncated':
+      return state.playing?.item_id === entry.item_id ? interrupted(state, entry.at_ms, entry.audio_ms) : [];
+    case 'say.requested':
+      return [idle(state), ...wantSay(state, entry)];
+    case 'input.injected':
+      if (entry.respond) state.respond_wanted = true;
+      return [
+        idle(state),
+        { kind: 'provider.send', command: { type: 'add_text', role: 'user', text: entry.text } },
+        ...flush(state, entry.at_ms),
+      ];
+    case 'session.updated':
+      return updated(state, entry);
+    case 'tool.called':
+      return called(state, entry);
+    case 'tool.rejected':
+      return rejected(state, entry);
+    case 'tool.dispatched':
+      return dispatched(state, entry);
+    case 'tool.completed':
+      return toolCompleted(state, entry);
+    case 'handler.attached':
+      state.handler = 'attached';
+      return [{ kind: 'timer.clear', timer: 'handler' }];
+    case 'handler.detached':
+      if (state.handler !== 'attached') return [];
+      state.handler = 'detached';
+      return [{ kind: 'timer.set', timer: 'handler', ms: HANDLER_RESUME_MS }];
+    case 'handler.completed':
+      state.handler = 'completed';
+      return flush(state, entry.at_ms);
+    case 'handler.failed':
+      state.closing = { reason: 'handler_failed', error: entry.error };
+      return [record(closingEvent('handler_failed', 'handler'))];
+    case 'timer.fired':
+      return timerFired(state, entry);
+    case 'session.closing':
+      return closing(state, entry);
+    case 'session.closed':
+      state.phase = 'closed';
+      return [];
+    default:
+      // Entries that only tell, and entries of types that came after this code was written.
+      return [];
+  }
+}
+
+function created(state: SessionState, entry: EventRecord<EventOf<'session.created'>>): Effect[] {
+  const declaration = entry.declaration as SessionState['declaration'];
+  state.phase = 'starting';
+  state.session_id = entry.session_id;
+  state.created_at_ms = entry.at_ms;
+  state.declaration = declaration;
+  state.tools = entry.tools;
+  state.enabled_tools = entry.tools.map((tool) => tool.name);
+  return [
+    { kind: 'provider.connect' },
+    { kind: 'timer.set', timer: 'duration', ms: declaration?.limits.max_duration_ms ?? DURATION_DEFAULT_MS },
+    idle(state),
+  ];
+}
+
+function updated(state: SessionState, entry: EventRecord<EventOf<'session.updated'>>): Effect[] {
+  const command: Extract<Effect, { kind: 'provider.send' }>['command'] = { type: 'update' };
+  if (entry.instructions !== undefined) command.instructions = entry.instructions;
+  if (entry.voice !== undefined) command.voice = entry.voice;
+  if (entry.turn_detection !== undefined) command.turn_detection = entry.turn_detection;
+  if (entry.tools !== undefined) {
+    const wanted = new Set(entry.tools);
+    // Only what was resolved at the start can be enabled: an update narrows the allowlist, it never widens it.
+    const enabled = state.tools.filter((tool) => wanted.has(tool.name));
+    state.enabled_tools = enabled.map((tool) => tool.name);
+    command.tools = enabled.map(({ name, description, input_schema }) => ({
+      name,
+      ...(description === undefined ? {} : { description }),
+      ...(input_schema === undefined ? {} : { input_schema }),
+    }));
+  }
+  return [{ kind: 'provider.send', command }];
+}
+
+function cancelInterruptedTools(state: SessionState, entry: EventRecord<EventOf<'response.interrupted'>>): Effect[] {
+  return Object.values(state.calls)
+    .filter((call) => call.on_interrupt === 'cancel' && call.response_id === entry.response_id)
+    .map((call) => ({ kind: 'execution.cancel', execution_id: call.execution_id, reason: 'interrupted' }));
+}
+
+function timerFired(state: SessionState, entry: EventRecord<EventOf<'timer.fired'>>): Effect[] {
+  switch (entry.timer) {
+    case 'duration':
+      return [
+        record({ type: 'limit.reached', limit: 'max_duration_ms', value: entry.at_ms - state.created_at_ms }),
+        record(closingEvent('max_duration', 'limit')),
+      ];
+    case 'idle':
+      return [
+        record({
+          type: 'limit.reached',
+          limit: 'idle_timeout_ms',
+          value: state.declaration?.limits.idle_timeout_ms ?? IDLE_DEFAULT_MS,
+        }),
+        record(closingEvent('idle_timeout', 'limit')),
+      ];
+    case 'playback':
+      return state.playing ? [record({ type: 'response.played', response_id: state.playing.response_id })] : [];
+    case 'creating':
+      return state.creating
+        ? [
+            record({
+              type: 'provider.failed',
+              error: {
+                code: 'deadline_exceeded',
+                message: 'the provider did not begin an answer in time',
+                retryable: true,
+              },
+            }),
+          ]
+        : [];
+    case 'handler':
+      if (state.handler !== 'detached') return [];
+      state.closing = {
+        reason: 'handler_lost',
+        error: { code: 'unavailable', message: 'the agent that ran the handler did not come back', retryable: true },
+      };
+      return [record(closingEvent('handler_lost', 'server'))];
+    default:
+      return [];
+  }
+}
+
+function idle(state: SessionState): Effect {
+  return { kind: 'timer.set', timer: 'idle', ms: state.declaration?.limits.idle_timeout_ms ?? IDLE_DEFAULT_MS };
+}
+
+function record(event: SessionEvent): Effect {
+  return { kind: 'record', event };
+}
+
+function closingEvent(reason: string, by: EventOf<'session.closing'>['by']): SessionEvent {
+  return { type: 'session.closing', reason, by };
+}

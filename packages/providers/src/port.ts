@@ -1,0 +1,102 @@
+// The port between a session and whoever runs its model: a factory, one connection a session, tagged commands in,
+// tagged events out, and media frames past both on their own short path.
+//
+// P1  `events` delivers in the provider's order, and nothing after `closed`.
+// P2  `closed` settles exactly once, whatever happened, and never rejects.
+// P3  Every `respond` and `say` is followed by `response.started`, or by `provider.failed` with its command_id
+//     (`respond`, or the say_id), or by `closed`.
+// P4  Media never waits for a listener of events, and is never parsed beyond its type and its length.
+
+import type {
+  ErrorObject,
+  ModelCommand,
+  ModelEvent,
+  ProviderCapability,
+  ResolvedTool,
+  TurnDetection,
+} from '@parley/core';
+import type { FrameSocket } from '@parley/transport';
+
+/** Everything that a model is told at the start of a session. */
+export interface ModelSessionOptions {
+  model: string;
+  voice: string;
+  instructions?: string | undefined;
+  language?: string | undefined;
+  modalities: readonly ('audio' | 'text' | 'image')[];
+  tools: readonly Pick<ResolvedTool, 'name' | 'description' | 'input_schema'>[];
+  /** null is push-to-talk. With responder `handler` the model never answers by itself. */
+  turn_detection: TurnDetection | null;
+  responder: 'model' | 'handler';
+  /** Stable, hashed id of the end user, for the provider's safety systems. */
+  safety_id?: string | undefined;
+  /** Aborts the connecting, not the connection. */
+  signal?: AbortSignal | undefined;
+}
+
+export interface ModelClosed {
+  /** WebSocket close code, 1006 for a cut connection. */
+  code: number;
+  reason: string;
+  /** Whether connecting again can help. */
+  recoverable: boolean;
+  error?: ErrorObject | undefined;
+}
+
+export interface MediaCounts {
+  /** Sound that went to the provider and came from it. */
+  user_audio_ms: number;
+  reply_audio_ms: number;
+  frames_in: number;
+  frames_out: number;
+}
+
+/**
+ * One session with a model.
+ * The frames of `media` speak OpenAI Realtime GA event names whatever the provider speaks: that is what clients of
+ * Parley speak. An adapter of a provider that speaks something else translates.
+ */
+export interface ModelConnection {
+  readonly provider_session_id: string | undefined;
+  /** Performs a command. Throws nothing: a refusal is a `provider.failed` event. */
+  send(command: ModelCommand): void;
+  /** The one listener of events. Set it in the same turn in which the connection was received. */
+  onEvent(listener: (event: ModelEvent) => void): void;
+  readonly media: ModelMedia;
+  readonly closed: Promise<ModelClosed>;
+  close(reason?: string): void;
+}
+
+/** The short path. Frames are whole JSON texts in the buffers that they came in. */
+export interface ModelMedia {
+  /** The socket under it, for pausing and for its buffered bytes. */
+  readonly socket: FrameSocket;
+  /** A client's frame, checked by the caller against `client_events`. */
+  send(frame: Buffer): void;
+  /** Frames for the client, in order; those that a client must not see (tools, instructions) were left out. */
+  onFrame(listener: (frame: Buffer, kind: 'audio' | 'other') => void): void;
+  counts(): MediaCounts;
+}
+
+export interface RealtimeModel {
+  readonly provider: string;
+  readonly capabilities: ProviderCapability;
+  /**
+   * Opens a connection and resolves when the provider accepted the session (after `session.updated`).
+   * @throws ParleyError: `unauthenticated`, `permission_denied`, `resource_exhausted`, `unavailable`, `deadline_exceeded`,
+   * `invalid_argument`; `details.boundary` is `parley -> provider`.
+   */
+  connect(options: ModelSessionOptions): Promise<ModelConnection>;
+}
+
+/** Base URL and key of one provider, from the server's configuration. */
+export interface ModelConfig {
+  /** `https://…/v1` or `http://127.0.0.1:…/v1`; the WebSocket URL is made of it. */
+  base_url: string;
+  key?: string | undefined;
+  /** PEM of an authority to trust besides the system's. */
+  ca?: string | undefined;
+  connect_timeout_ms?: number | undefined;
+  /** Model that writes down what the user says. */
+  transcription_model?: string | undefined;
+}
