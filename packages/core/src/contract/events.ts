@@ -74,6 +74,11 @@ export const EVENT_SCHEMAS = [
     'The server changed what the model was told.',
   ),
   event(
+    'session.draining',
+    { deadline_ms: z.number() },
+    'The server is going; the session ends by the deadline, in milliseconds from now.',
+  ),
+  event(
     'session.closing',
     { reason: z.string(), by: z.enum(['client', 'handler', 'api', 'limit', 'provider', 'server']) },
     'Somebody asked for the end.',

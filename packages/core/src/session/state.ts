@@ -49,7 +49,12 @@ export interface SessionState {
   /** All tools that were resolved at the start, and the names of those that the model may use now. */
   tools: ResolvedTool[];
   enabled_tools: string[];
+  /** The provider was asked for and is not there yet. */
+  connecting: boolean;
+  /** Injected texts that wait for it. */
+  waiting_texts: string[];
   clients: number;
+  had_client: boolean;
   user_speaking: boolean;
   creating: Creating | null;
   response: ActiveResponse | null;
@@ -82,7 +87,10 @@ export function initialState(): SessionState {
     declaration: null,
     tools: [],
     enabled_tools: [],
+    connecting: false,
+    waiting_texts: [],
     clients: 0,
+    had_client: false,
     user_speaking: false,
     creating: null,
     response: null,

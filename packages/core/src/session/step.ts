@@ -20,6 +20,10 @@ export interface Step {
 
 const IDLE_DEFAULT_MS = 5 * 60_000;
 const DURATION_DEFAULT_MS = 60 * 60_000;
+/** How long a call whose client was cut off waits for it. */
+const CLIENT_RESUME_MS = 30_000;
+/** Texts that may wait for the provider to be connected. */
+export const WAITING_TEXTS_MAX = 64;
 /** How long a session whose handler's agent is gone waits for it. */
 const HANDLER_RESUME_MS = 20_000;
 
@@ -36,8 +40,7 @@ function effectsOf(state: SessionState, entry: EventRecord): Effect[] {
     case 'session.created':
       return created(state, entry);
     case 'provider.connected':
-      if (state.phase === 'starting') state.phase = 'live';
-      return flush(state, entry.at_ms);
+      return providerConnected(state, entry);
     case 'provider.disconnected':
       if (state.phase === 'closing') return [];
       state.closing = {
@@ -53,10 +56,10 @@ function effectsOf(state: SessionState, entry: EventRecord): Effect[] {
       return failed(state, entry);
     case 'client.attached':
       state.clients += 1;
-      return [idle(state)];
+      state.had_client = true;
+      return [idle(state), ...connect(state)];
     case 'client.detached':
-      state.clients = Math.max(0, state.clients - 1);
-      return [idle(state)];
+      return clientDetached(state, entry);
     case 'speech.started':
       state.user_speaking = true;
       return [idle(state), ...interrupted(state, entry.at_ms)];
@@ -78,14 +81,9 @@ function effectsOf(state: SessionState, entry: EventRecord): Effect[] {
     case 'item.truncated':
       return state.playing?.item_id === entry.item_id ? interrupted(state, entry.at_ms, entry.audio_ms) : [];
     case 'say.requested':
-      return [idle(state), ...wantSay(state, entry)];
+      return [idle(state), ...connect(state), ...wantSay(state, entry)];
     case 'input.injected':
-      if (entry.respond) state.respond_wanted = true;
-      return [
-        idle(state),
-        { kind: 'provider.send', command: { type: 'add_text', role: 'user', text: entry.text } },
-        ...flush(state, entry.at_ms),
-      ];
+      return injected(state, entry);
     case 'session.updated':
       return updated(state, entry);
     case 'tool.called':
@@ -131,10 +129,47 @@ function created(state: SessionState, entry: EventRecord<EventOf<'session.create
   state.tools = entry.tools;
   state.enabled_tools = entry.tools.map((tool) => tool.name);
   return [
-    { kind: 'provider.connect' },
     { kind: 'timer.set', timer: 'duration', ms: declaration?.limits.max_duration_ms ?? DURATION_DEFAULT_MS },
     idle(state),
   ];
+}
+
+/** The provider is connected late, when somebody is there: providers bill by the second. */
+function connect(state: SessionState): Effect[] {
+  if (state.phase !== 'starting' || state.connecting) return [];
+  state.connecting = true;
+  return [{ kind: 'provider.connect' }];
+}
+
+function providerConnected(state: SessionState, entry: EventRecord): Effect[] {
+  if (state.phase !== 'starting') return [];
+  state.phase = 'live';
+  state.connecting = false;
+  const texts = state.waiting_texts;
+  state.waiting_texts = [];
+  return [...texts.map(addText), ...flush(state, entry.at_ms)];
+}
+
+function injected(state: SessionState, entry: EventRecord<EventOf<'input.injected'>>): Effect[] {
+  if (state.phase === 'closing') return [];
+  if (entry.respond) state.respond_wanted = true;
+  if (state.phase === 'starting') {
+    if (state.waiting_texts.length < WAITING_TEXTS_MAX) state.waiting_texts = [...state.waiting_texts, entry.text];
+    return [idle(state), ...connect(state)];
+  }
+  return [idle(state), addText(entry.text), ...flush(state, entry.at_ms)];
+}
+
+function addText(text: string): Effect {
+  return { kind: 'provider.send', command: { type: 'add_text', role: 'user', text } };
+}
+
+/** A client that hangs up ends the session; one that was cut off may come back. */
+function clientDetached(state: SessionState, entry: EventRecord<EventOf<'client.detached'>>): Effect[] {
+  state.clients = Math.max(0, state.clients - 1);
+  const hungUp = entry.code === 1000 || entry.code === 1001 || entry.code === 1005;
+  if (hungUp && state.clients === 0) return [record(closingEvent('client_left', 'client'))];
+  return [idle(state)];
 }
 
 function updated(state: SessionState, entry: EventRecord<EventOf<'session.updated'>>): Effect[] {
@@ -206,6 +241,9 @@ function timerFired(state: SessionState, entry: EventRecord<EventOf<'timer.fired
 }
 
 function idle(state: SessionState): Effect {
+  // A call whose client was cut off costs money while nobody hears it.
+  if (state.phase === 'live' && state.clients === 0 && state.had_client)
+    return { kind: 'timer.set', timer: 'idle', ms: CLIENT_RESUME_MS };
   return { kind: 'timer.set', timer: 'idle', ms: state.declaration?.limits.idle_timeout_ms ?? IDLE_DEFAULT_MS };
 }
 
