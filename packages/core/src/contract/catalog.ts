@@ -42,6 +42,9 @@ export const CONTRACT = {
   WorkflowResource: control.WorkflowResource,
   AgentResource: control.AgentResource,
   AgentList: control.AgentList,
+  KeyList: control.KeyList,
+  CreateKeyRequest: control.CreateKeyRequest,
+  CreateKeyResponse: control.CreateKeyResponse,
   HealthResponse: control.HealthResponse,
 } as const satisfies Record<string, z.ZodType>;
 

@@ -201,6 +201,25 @@ export const AgentResource = z
   .meta({ id: 'AgentResource' });
 export const AgentList = z.object({ agents: z.array(AgentResource) }).meta({ id: 'AgentList' });
 
+export const KeyResource = z
+  .object({
+    key_id: z.string(),
+    name: z.string(),
+    scopes: z.array(z.enum(['admin', 'agent', 'start', 'observe'])),
+    created_at_ms: z.number(),
+  })
+  .meta({ id: 'KeyResource', description: 'A key, without the key itself.' });
+export const KeyList = z.object({ keys: z.array(KeyResource) }).meta({ id: 'KeyList' });
+export const CreateKeyRequest = z
+  .strictObject({
+    name: z.string().min(1).max(128),
+    scopes: z.array(z.enum(['admin', 'agent', 'start', 'observe'])).min(1),
+  })
+  .meta({ id: 'CreateKeyRequest' });
+export const CreateKeyResponse = z
+  .object({ ...KeyResource.shape, key: z.string() })
+  .meta({ id: 'CreateKeyResponse', description: 'The only answer that ever shows the key.' });
+
 export const HealthResponse = z
   .object({ status: z.enum(['ok', 'draining', 'failed']), version: z.string(), checks: JsonObject.optional() })
   .meta({ id: 'HealthResponse' });
@@ -227,5 +246,7 @@ export type WorkflowNode = z.infer<typeof WorkflowNode>;
 export type WorkflowResource = z.infer<typeof WorkflowResource>;
 export type AgentResource = z.infer<typeof AgentResource>;
 export type AgentList = z.infer<typeof AgentList>;
+export type KeyResource = z.infer<typeof KeyResource>;
+export type CreateKeyRequest = z.infer<typeof CreateKeyRequest>;
 export type HealthResponse = z.infer<typeof HealthResponse>;
 export const TARGET = new RegExp(TARGET_PATTERN);

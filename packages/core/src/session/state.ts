@@ -2,6 +2,7 @@
 
 import type { SessionDeclaration } from '../contract/declaration.ts';
 import type { ResolvedTool, Usage } from '../contract/events.ts';
+import type { ModelCommandOf } from '../contract/model.ts';
 import type { ErrorObject } from '../errors.ts';
 
 export type Phase = 'new' | 'starting' | 'live' | 'closing' | 'closed';
@@ -53,6 +54,8 @@ export interface SessionState {
   connecting: boolean;
   /** Injected texts that wait for it. */
   waiting_texts: string[];
+  /** Changes that came while it was being connected. */
+  waiting_update: ModelCommandOf<'update'> | null;
   clients: number;
   had_client: boolean;
   user_speaking: boolean;
@@ -89,6 +92,7 @@ export function initialState(): SessionState {
     enabled_tools: [],
     connecting: false,
     waiting_texts: [],
+    waiting_update: null,
     clients: 0,
     had_client: false,
     user_speaking: false,

@@ -147,7 +147,13 @@ function providerConnected(state: SessionState, entry: EventRecord): Effect[] {
   state.connecting = false;
   const texts = state.waiting_texts;
   state.waiting_texts = [];
-  return [...texts.map(addText), ...flush(state, entry.at_ms)];
+  const update = state.waiting_update;
+  state.waiting_update = null;
+  return [
+    ...(update ? [{ kind: 'provider.send' as const, command: update }] : []),
+    ...texts.map(addText),
+    ...flush(state, entry.at_ms),
+  ];
 }
 
 function injected(state: SessionState, entry: EventRecord<EventOf<'input.injected'>>): Effect[] {
@@ -188,7 +194,19 @@ function updated(state: SessionState, entry: EventRecord<EventOf<'session.update
       ...(input_schema === undefined ? {} : { input_schema }),
     }));
   }
-  return [{ kind: 'provider.send', command }];
+  if (state.declaration) {
+    const { instructions, voice, turn_detection } = command;
+    state.declaration = {
+      ...state.declaration,
+      ...(instructions === undefined ? {} : { instructions }),
+      ...(voice === undefined ? {} : { voice }),
+      ...(turn_detection === undefined ? {} : { turn_detection }),
+    };
+  }
+  if (state.phase === 'live') return [{ kind: 'provider.send', command }];
+  // A connection that is being made was told the old values; one that is made later is told the new ones.
+  if (state.connecting) state.waiting_update = { ...state.waiting_update, ...command };
+  return [];
 }
 
 function cancelInterruptedTools(state: SessionState, entry: EventRecord<EventOf<'response.interrupted'>>): Effect[] {
