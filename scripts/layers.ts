@@ -48,7 +48,8 @@ export interface Source {
   readonly text: string;
 }
 
-const IMPORT = /(?:^|[\s;])(?:import|export)\s(?:[^'";]*?\sfrom\s*)?['"]([^'"\n]+)['"]|\bimport\(\s*['"]([^'"\n]+)['"]/g;
+const IMPORT =
+  /(?:^|[\s;])(?:import|export)\s(?:[^'";]*?\sfrom\s*)?['"]([^'"\n]+)['"]|\bimport\(\s*['"]([^'"\n]+)['"]/g;
 
 /** The packages that a file imports: no relative paths, no `node:` modules, `zod/v4` as `zod`. */
 export function importedPackages(text: string): string[] {

@@ -76,11 +76,7 @@ export async function run(command: string, args: readonly string[], options: Run
   const child = spawn(command, args, {
     cwd: options.cwd ?? root,
     env: { ...process.env, ...options.env },
-    stdio: pipe
-      ? ['ignore', 'pipe', 'pipe']
-      : to === 'stderr'
-        ? ['ignore', process.stderr, process.stderr]
-        : 'inherit',
+    stdio: pipe ? ['ignore', 'pipe', 'pipe'] : to === 'stderr' ? ['ignore', process.stderr, process.stderr] : 'inherit',
     // On Windows the tools of node_modules/.bin are .cmd files, which only a shell starts.
     shell: process.platform === 'win32',
   });
