@@ -1,0 +1,50 @@
+// npm run check: everything that must hold before a change goes in, except the tests. Ends with `N passed, N failed`.
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { pending, rehearseVersion } from './changesets.ts';
+import { layerViolations } from './layers.ts';
+import { attw, consume, pack, publint, published } from './published.ts';
+import { faults, runSteps } from './steps.ts';
+import { plainLine } from './totals.ts';
+import { bin, build, install, packages, root, run } from './workspace.ts';
+
+await install();
+await build();
+
+const folder = mkdtempSync(join(tmpdir(), 'parley-check-'));
+try {
+  const tarballs = await pack(folder);
+  // The longest first: two at a time then end together.
+  const totals = await runSteps([
+    { name: 'packages: install, import, type-check', run: () => consume(tarballs) },
+    { name: 'packages: types (attw)', run: () => attw(tarballs) },
+    { name: 'packages: manifests (publint)', run: () => publint(tarballs) },
+    { name: 'lint', run: () => run(bin('oxlint'), ['--type-aware', '--deny-warnings', '.']) },
+    { name: 'format', run: () => run(bin('biome'), ['format', '--max-diagnostics=200', '.']) },
+    { name: 'types of scripts', run: () => run(bin('tsc'), ['-p', 'scripts']) },
+    { name: 'generated files', run: () => run('pnpm', ['--filter', '@parley/codegen', 'run', 'check']) },
+    { name: 'boundaries', run: () => run(bin('turbo'), ['boundaries']) },
+    { name: 'layers', run: async () => faults(layerViolations(root, packages())) },
+    { name: 'dependencies explained', run: async () => faults(unexplained()) },
+    { name: 'changesets: none missing', run: pending },
+    { name: 'changesets: version', run: rehearseVersion },
+  ]);
+  process.stdout.write(`\n${plainLine(totals)}\n`);
+  process.exitCode = totals.failed > 0 ? 1 : 0;
+} finally {
+  rmSync(folder, { recursive: true, force: true });
+}
+
+/** Every dependency of a published package earns a line in ARCHITECTURE.md, where it stands in backticks. */
+function unexplained(): string[] {
+  const path = join(root, 'ARCHITECTURE.md');
+  if (!existsSync(path)) return ['ARCHITECTURE.md is missing'];
+  const page = readFileSync(path, 'utf8');
+  const own = new Set(packages().map(({ name }) => name));
+  return published().flatMap((pkg) =>
+    Object.keys({ ...pkg.dependencies, ...pkg.peerDependencies, ...pkg.optionalDependencies })
+      .filter((name) => !own.has(name) && !page.includes(`\`${name}\``))
+      .map((name) => `${pkg.name} depends on ${name}, which no line of ARCHITECTURE.md explains as \`${name}\``),
+  );
+}

@@ -1,0 +1,31 @@
+// One run over every package: `npm test` builds first, because packages import each other as built.
+import { existsSync, globSync, readFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { defineConfig } from 'vitest/config';
+
+const folders = globSync(['packages/*/package.json', 'apps/*/package.json'], { cwd: import.meta.dirname })
+  .map((path) => dirname(path))
+  .toSorted();
+
+const include = ['src/**/*.test.{ts,tsx}', 'test/**/*.test.{ts,tsx}'];
+
+export default defineConfig({
+  test: {
+    environment: 'node',
+    testTimeout: 20_000,
+    hookTimeout: 60_000,
+    // Tests start real servers and processes: more of them at a time would only measure the scheduler.
+    maxWorkers: 2,
+    projects: [
+      { extends: true, test: { name: 'workspace', root: import.meta.dirname, include: ['scripts/*.test.ts'] } },
+      ...folders.map((folder) => {
+        const own = join(folder, 'vitest.config.ts');
+        if (existsSync(join(import.meta.dirname, own))) return own;
+        const { name } = JSON.parse(readFileSync(join(import.meta.dirname, folder, 'package.json'), 'utf8')) as {
+          name: string;
+        };
+        return { extends: true as const, test: { name, root: join(import.meta.dirname, folder), include } };
+      }),
+    ],
+  },
+});
