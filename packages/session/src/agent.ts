@@ -1,0 +1,160 @@
+// What an application author begins with.
+
+import { LIMITS, NAME_PATTERN, ParleyError, type SchemaLike } from '@parley/core';
+import type { Context } from './context.ts';
+import { declaredOn } from './decorators.ts';
+import { defineFunction, type FunctionDefinition, type FunctionOptions, type FunctionRef } from './functions.ts';
+import type { Parsed, Unparsed } from './schema.ts';
+import { serveUntilSignal } from './serve.ts';
+import { defineSession, type SessionDefinition, type SessionHandler, type SessionOptions } from './session-options.ts';
+import { type AgentOptions, settle } from './settings.ts';
+import { type AgentStatus, AgentWorker } from './worker.ts';
+
+/** A running agent. */
+export interface AgentHandle {
+  /** Resolves when the control plane registered it; rejects with the ParleyError when it never will. */
+  readonly ready: Promise<void>;
+  /** Resolves when it stopped; rejects with the ParleyError of a refusal that trying again cannot help. */
+  readonly stopped: Promise<void>;
+  readonly status: AgentStatus;
+  /** Takes no new work, finishes the old, and stops. After `drainMs` it stops anyway. */
+  drain(): Promise<void>;
+  /** Cancels what runs, says how it ended, and stops. A second call does not wait for that. */
+  stop(): Promise<void>;
+}
+
+export interface ServeOptions extends AgentOptions {
+  /** Drains and stops when aborted. */
+  signal?: AbortSignal | undefined;
+}
+
+/**
+ * A program that offers sessions and functions.
+ *
+ * @example
+ * const support = new Agent('support');
+ * const find = support.skill('find_order', { input: z.object({ order: z.string() }) }, ({ order }) => orders.get(order));
+ * support.session('voice', { provider: 'simulator', transport: 'websocket', tools: ['find_order'] });
+ * await support.serve();
+ */
+export class Agent {
+  readonly name: string;
+  readonly #options: AgentOptions;
+  readonly #sessions = new Map<string, SessionDefinition>();
+  readonly #functions = new Map<string, FunctionDefinition>();
+
+  /** @throws ParleyError `invalid_argument` when the name does not match `^[a-z][a-z0-9_-]{0,63}$`. */
+  constructor(name: string, options: AgentOptions = {}) {
+    if (!new RegExp(NAME_PATTERN).test(name)) {
+      throw new ParleyError('invalid_argument', `an agent's name must match ${NAME_PATTERN}, got '${name}'`);
+    }
+    this.name = name;
+    this.#options = options;
+  }
+
+  /**
+   * An agent of an instance whose class was decorated.
+   *
+   * @example
+   * await Agent.from(new Support()).serve();
+   */
+  static from(instance: object, options: AgentOptions = {}): Agent {
+    const declared = declaredOn(instance);
+    const agent = new Agent(declared.name, options);
+    for (const member of declared.members) {
+      if (member.kind === 'session') agent.session(member.name, member.options, member.body);
+      else agent.#function(member.kind, member.name, member.options, member.body);
+    }
+    return agent;
+  }
+
+  /**
+   * Declares a session. Without a handler the live model answers by itself.
+   * @throws ParleyError `invalid_argument` naming the field, `already_exists`.
+   */
+  session(name: string, options: SessionOptions, handler?: SessionHandler): this {
+    this.#room('session', this.#sessions, name, LIMITS.sessions_max);
+    this.#sessions.set(name, defineSession(name, options, handler));
+    return this;
+  }
+
+  /**
+   * Declares a function that may call others and think. Returns a reference for `call`.
+   * @throws ParleyError `invalid_argument`, `already_exists`.
+   */
+  reasoner<S extends SchemaLike, Output>(
+    name: string,
+    options: FunctionOptions<S>,
+    body: (input: Parsed<S>, context: Context) => Promise<Output> | Output,
+  ): FunctionRef<Unparsed<S>, Output> {
+    return this.#function('reasoner', name, options, body);
+  }
+
+  /**
+   * Declares a function that is plain work. Returns a reference for `call`.
+   * @throws ParleyError `invalid_argument`, `already_exists`.
+   */
+  skill<S extends SchemaLike, Output>(
+    name: string,
+    options: FunctionOptions<S>,
+    body: (input: Parsed<S>, context: Context) => Promise<Output> | Output,
+  ): FunctionRef<Unparsed<S>, Output> {
+    return this.#function('skill', name, options, body);
+  }
+
+  /** Connects, and keeps the connection. No signal of the process is touched. */
+  start(options: AgentOptions = {}): AgentHandle {
+    const parts = { name: this.name, sessions: this.#sessions, functions: this.#functions };
+    const worker = new AgentWorker(parts, settle({ ...this.#options, ...options }));
+    const stopped = worker.run();
+    // Whoever looks at `stopped` or `ready` sees the error; nobody has to.
+    stopped.catch(() => undefined);
+    return {
+      ready: worker.ready,
+      stopped,
+      get status() {
+        return worker.status;
+      },
+      drain: () => {
+        worker.drain();
+        return stopped;
+      },
+      stop: () => {
+        worker.stop();
+        return stopped;
+      },
+    };
+  }
+
+  /**
+   * Serves until the process is told to stop (SIGINT, SIGTERM) or `signal` is aborted, then drains. A second signal
+   * stops at once.
+   * @throws ParleyError when the control plane refuses the agent for good.
+   */
+  async serve(options: ServeOptions = {}): Promise<void> {
+    const { signal, ...rest } = options;
+    await serveUntilSignal(this.start(rest), signal);
+  }
+
+  #function<S extends SchemaLike, Input, Output>(
+    kind: 'reasoner' | 'skill',
+    name: string,
+    options: FunctionOptions<S>,
+    body: (input: Parsed<S>, context: Context) => Promise<Output> | Output,
+  ): FunctionRef<Input, Output> {
+    this.#room('function', this.#functions, name, LIMITS.functions_max);
+    this.#functions.set(name, defineFunction(this.name, kind, name, options, body));
+    return { target: `${this.name}.${name}` };
+  }
+
+  #room(what: string, declared: ReadonlyMap<string, unknown>, name: string, max: number): void {
+    if (declared.has(name)) {
+      throw new ParleyError('already_exists', `agent ${this.name} has a ${what} '${name}' already`);
+    }
+    if (declared.size >= max) {
+      throw new ParleyError('resource_exhausted', `agent ${this.name} has ${max} ${what}s already`, {
+        retryable: false,
+      });
+    }
+  }
+}

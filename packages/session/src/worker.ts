@@ -1,0 +1,330 @@
+// One process of an agent: it holds the link, and runs what comes over it.
+
+import {
+  AGENT_SUBPROTOCOL,
+  type AgentFrame,
+  type FunctionDeclaration,
+  newId,
+  ParleyError,
+  problemOf,
+  type ServerFrame,
+  type SessionDeclaration,
+} from '@parley/core';
+import {
+  type Clock,
+  dialFrameSocket,
+  Link,
+  type LinkConnection,
+  type LinkPeer,
+  type LinkTerms,
+} from '@parley/transport';
+import type { Call, CallOptions, Context } from './context.ts';
+import { type Execution, Executions } from './executions.ts';
+import type { FunctionDefinition, FunctionRef } from './functions.ts';
+import { payloadText } from './json.ts';
+import { type Log, withFields } from './log.ts';
+import { Outbox } from './outbox.ts';
+import { callFrame } from './realtime-session.ts';
+import { Requests } from './requests.ts';
+import { Results } from './results.ts';
+import type { SessionDefinition } from './session-options.ts';
+import { Sessions } from './sessions.ts';
+import type { WorkerSettings } from './settings.ts';
+import { SDK } from './version.ts';
+
+export interface AgentParts {
+  name: string;
+  sessions: ReadonlyMap<string, SessionDefinition>;
+  functions: ReadonlyMap<string, FunctionDefinition>;
+}
+
+export interface AgentStatus {
+  phase: 'connecting' | 'serving' | 'draining' | 'stopped';
+  /** The link's id at the control plane, or null while there is none. */
+  linkId: string | null;
+  /** Executions without a result. */
+  executions: number;
+  /** Results that the control plane has not confirmed. */
+  unconfirmed: number;
+  /** Handlers that run. */
+  sessions: number;
+}
+
+type Phase = 'serving' | 'draining' | 'stopping' | 'stopped';
+
+const NOTE_CHARS_MAX = 4096;
+
+export class AgentWorker implements LinkPeer {
+  readonly #agent: AgentParts;
+  readonly #settings: WorkerSettings;
+  readonly #clock: Clock;
+  readonly #log: Log;
+  readonly #instanceId = newId('agent');
+  readonly #link: Link;
+  readonly #outbox: Outbox;
+  readonly #requests: Requests;
+  readonly #results: Results;
+  readonly #executions: Executions;
+  readonly #sessions: Sessions;
+  readonly #registered = Promise.withResolvers<void>();
+  #linkId: string | null = null;
+  #refusal: ParleyError | null = null;
+  #phase: Phase = 'serving';
+
+  constructor(agent: AgentParts, settings: WorkerSettings) {
+    this.#agent = agent;
+    this.#settings = settings;
+    this.#clock = settings.clock;
+    this.#log = withFields(settings.log, { agent: agent.name });
+    this.#link = new Link(this, {
+      dial: (signal) =>
+        dialFrameSocket(settings.url, {
+          headers: settings.key === undefined ? {} : { authorization: `Bearer ${settings.key}` },
+          protocols: [AGENT_SUBPROTOCOL],
+          handshakeTimeoutMs: settings.connectMs,
+          signal,
+        }),
+      backoff: settings.backoff,
+      welcomeMs: settings.connectMs,
+      clock: settings.clock,
+    });
+    this.#outbox = new Outbox(this.#link, { framesMax: settings.outboxFramesMax, bytesMax: settings.outboxBytesMax });
+    this.#requests = new Requests(this.#outbox, settings.requestsMax);
+    this.#results = new Results((over) => this.#outbox.route(over), settings.clock, settings.resultBytesMax);
+    const changed = (): void => this.#reconcile();
+    this.#executions = new Executions(
+      {
+        functions: agent.functions,
+        results: this.#results,
+        contextOf: (execution) => this.#contextOf(execution),
+        accepted: ({ dispatch, over }) =>
+          this.#say({ type: 'execution.accepted', execution_id: dispatch.execution_id }, over),
+        changed,
+        clock: settings.clock,
+        log: this.#log,
+      },
+      { runningMax: settings.executionsMax, waitingMax: settings.executionsWaitingMax, cancelMs: settings.cancelMs },
+    );
+    this.#sessions = new Sessions(
+      {
+        agent: agent.name,
+        definitions: agent.sessions,
+        request: (frame, over, signal) => this.#requests.send(frame, { over, signal }),
+        send: (frame, over) => this.#say(frame, over),
+        changed,
+        log: this.#log,
+      },
+      { openMax: settings.sessionsMax, turnsMax: settings.turnsMax },
+    );
+    this.#registered.promise.catch(() => undefined);
+  }
+
+  /** Resolves once registered; rejects when that can never be. */
+  get ready(): Promise<void> {
+    return this.#registered.promise;
+  }
+
+  get status(): AgentStatus {
+    const phase = this.#phase === 'stopping' ? 'draining' : this.#phase;
+    return {
+      phase: phase === 'serving' && !this.#link.current ? 'connecting' : phase,
+      linkId: this.#linkId,
+      executions: this.#executions.size,
+      unconfirmed: this.#results.size,
+      sessions: this.#sessions.size,
+    };
+  }
+
+  /** Resolves when the agent has stopped; rejects with the error of a refusal. */
+  async run(): Promise<void> {
+    let end = new ParleyError('unavailable', 'the agent has stopped', { retryable: false });
+    try {
+      await this.#link.run();
+    } catch (error) {
+      end = ParleyError.from(error);
+      this.#log.error('the control plane refused this agent', { code: end.code, message: end.message });
+      throw end;
+    } finally {
+      this.#phase = 'stopped';
+      this.#linkId = null;
+      this.#registered.reject(end);
+      this.#requests.fail(end);
+      this.#sessions.endAll(end);
+      this.#executions.cancelAll(end);
+    }
+  }
+
+  /** Takes no new work, finishes the old, and stops; after `drainMs` it stops anyway. */
+  drain(): void {
+    if (this.#phase !== 'serving') return;
+    this.#phase = 'draining';
+    this.#log.info('draining', { executions: this.#executions.size, sessions: this.#sessions.size });
+    if (this.#link.current) this.#say({ type: 'agent.drain' }, null);
+    this.#clock.after(this.#settings.drainMs, () => this.stop());
+    this.#reconcile();
+  }
+
+  /** Cancels what runs, says how it ended, and stops. A second call does not wait. */
+  stop(): void {
+    if (this.#phase === 'stopping') return this.#link.stop();
+    if (this.#phase === 'stopped') return;
+    this.#phase = 'stopping';
+    const reason = new ParleyError('unavailable', 'the agent is stopping', { retryable: true });
+    this.#executions.cancelAll(reason);
+    this.#sessions.endAll(reason);
+    this.#clock.after(this.#settings.stopMs, () => this.#link.stop());
+    this.#reconcile();
+  }
+
+  // --- the link
+
+  hello(): string {
+    const { executionsMax, sessionsMax } = this.#settings;
+    const frame: AgentFrame = {
+      type: 'agent.register',
+      agent: this.#agent.name,
+      instance_id: this.#instanceId,
+      sdk: SDK,
+      sessions: [...this.#agent.sessions.values()].map(({ declaration }): SessionDeclaration => declaration),
+      functions: [...this.#agent.functions.values()].map(({ declaration }): FunctionDeclaration => declaration),
+      capacity: { executions: executionsMax, sessions: sessionsMax },
+      in_flight: this.#executions.inFlight(),
+      sessions_open: this.#sessions.list(),
+    };
+    return JSON.stringify(frame);
+  }
+
+  welcome(raw: unknown): LinkTerms | null {
+    const frame = this.#read(raw);
+    if (frame?.type === 'agent.error') this.#refusal = ParleyError.from(frame.error);
+    // The close that follows a refusal says whether to come back; without one, the refusal itself does.
+    if (frame?.type === 'agent.error' && !this.#refusal?.retryable) throw this.#refusal;
+    if (frame?.type !== 'agent.registered') return null;
+    return { heartbeatMs: frame.heartbeat_ms, leaseMs: frame.lease_ms, frameBytesMax: frame.frame_bytes_max };
+  }
+
+  heartbeat(): string {
+    const load = { executions: this.#executions.size, sessions: this.#sessions.size };
+    this.#results.repeatAll(this.#settings.repeatMs);
+    return JSON.stringify({ type: 'agent.heartbeat', load } satisfies AgentFrame);
+  }
+
+  up(connection: LinkConnection, raw: unknown): void {
+    const frame = this.#read(raw);
+    if (frame?.type !== 'agent.registered') return;
+    this.#linkId = frame.link_id;
+    this.#log.info('registered', { link_id: frame.link_id });
+    if (this.#phase !== 'serving') this.#say({ type: 'agent.drain' }, connection);
+    this.#executions.resumed(new Set(frame.wanted));
+    this.#results.repeatAll(0);
+    this.#sessions.resumed(connection);
+    this.#outbox.flush();
+    this.#registered.resolve();
+    this.#reconcile();
+  }
+
+  frame(raw: unknown, connection: LinkConnection): void {
+    const frame = this.#read(raw);
+    switch (frame?.type) {
+      case 'execution.dispatch':
+        return this.#executions.dispatch(frame, connection);
+      case 'execution.cancel':
+        return this.#executions.cancel(frame.execution_id, frame.reason);
+      case 'execution.settled':
+        return this.#executions.settled(frame.execution_id);
+      case 'session.open':
+        return this.#sessions.open(frame, connection);
+      case 'session.event':
+        return this.#sessions.event(frame, connection);
+      case 'reply':
+        return this.#requests.reply(frame);
+      case 'server.drain':
+        this.#log.info('the control plane drains; opening another link', { deadline_ms: frame.deadline_ms });
+        if (connection === this.#link.current) this.#link.replace();
+        return;
+      case 'agent.error':
+        return this.#refused(ParleyError.from(frame.error));
+      default:
+        return;
+    }
+  }
+
+  writable(): void {
+    this.#results.repeatAll(this.#settings.repeatMs);
+    this.#outbox.flush();
+  }
+
+  down(connection: LinkConnection, close: { code: number; reason: string }): void {
+    this.#log.warn('the link ended', { code: close.code, reason: close.reason });
+    if (!this.#link.current) this.#linkId = null;
+    this.#requests.down(connection);
+    this.#reconcile();
+  }
+
+  retrying(error: ParleyError, delayMs: number): void {
+    this.#log.warn('no link', { code: error.code, message: error.message, retry_in_ms: Math.round(delayMs) });
+  }
+
+  // --- what is left
+
+  /** Looks at the state and does the next thing: lets go of replaced links, and ends a drain that is done. */
+  #reconcile(): void {
+    for (const connection of [...this.#link.retiring]) {
+      const used = [this.#executions, this.#results, this.#sessions, this.#requests].some((part) =>
+        part.uses(connection),
+      );
+      if (!used) this.#link.retire(connection);
+    }
+    const leaving = this.#phase === 'draining' || this.#phase === 'stopping';
+    const idle = this.#executions.size + this.#results.size + this.#sessions.size === 0;
+    if (leaving && idle) this.#link.stop();
+  }
+
+  #refused(error: ParleyError): void {
+    this.#log.warn('the control plane refused a frame', { code: error.code, message: error.message });
+    const session_id = error.details?.['session_id'];
+    if (error.code === 'not_found' && typeof session_id === 'string') this.#sessions.lost(session_id, error);
+  }
+
+  /** A checked frame; null for one of a type that came after this code was written, or that is not as it should be. */
+  #read(raw: unknown): ServerFrame | null {
+    const problem = problemOf('ServerFrame', raw);
+    if (!problem) return raw as ServerFrame;
+    this.#log.warn('a frame was skipped', { problem: problem.message });
+    return null;
+  }
+
+  #say(frame: AgentFrame, over: LinkConnection | null): boolean {
+    return this.#outbox.route(over)?.send(JSON.stringify(frame)) ?? false;
+  }
+
+  #contextOf({ dispatch, over, abort }: Execution): Context {
+    const { execution_id } = dispatch;
+    const log = withFields(this.#log, { execution_id, function: dispatch.function });
+    const call = async (target: string | FunctionRef, input?: unknown, options: CallOptions = {}): Promise<unknown> =>
+      this.#requests.send(
+        { ...callFrame(this.#agent.name, target, input), parent_execution_id: execution_id },
+        { over, signal: options.signal ? AbortSignal.any([abort.signal, options.signal]) : abort.signal },
+      );
+    return {
+      executionId: execution_id,
+      workflowId: dispatch.workflow_id,
+      sessionId: dispatch.session_id,
+      parentExecutionId: dispatch.parent_execution_id,
+      signal: abort.signal,
+      // One function answers both signatures of Call: a reference is a target with types.
+      call: call as Call,
+      note: (text, data) => {
+        payloadText(data, 'the data of a note', 'invalid_argument');
+        const note: AgentFrame = { type: 'execution.note', execution_id, text: text.slice(0, NOTE_CHARS_MAX) };
+        try {
+          this.#outbox.post(data === undefined ? note : { ...note, data }, over);
+        } catch (error) {
+          // A note is not worth the execution that it is about.
+          log.warn('a note was lost', { message: ParleyError.from(error).message });
+        }
+      },
+      log,
+    };
+  }
+}
