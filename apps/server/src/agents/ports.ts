@@ -71,7 +71,10 @@ export interface ExecutionEngine {
    * @throws ParleyError `not_found` (no such function), `resource_exhausted` (queue full), `invalid_argument` (input
    * does not fit), `unavailable` (draining).
    */
-  start(request: StartExecution, claim?: { scope: string; key: string; fingerprint: string }): Promise<ExecutionResource>;
+  start(
+    request: StartExecution,
+    claim?: { scope: string; key: string; fingerprint: string },
+  ): Promise<ExecutionResource>;
   /** Resolves with the execution once it is terminal, or as it is after `timeout_ms`. */
   wait(execution_id: string, timeout_ms: number): Promise<ExecutionResource>;
   /** Ends it as cancelled, tells its agent, and its running children. Returns it; a terminal one is returned as it is. */

@@ -1,0 +1,63 @@
+// One process of an agent. Its link may be cut and come back; its work, its handlers and its requests are kept here
+// and not in the link.
+
+import type { AgentLink } from './link.ts';
+import type { Registration } from './registration.ts';
+import type { Deadline } from './deadlines.ts';
+import type { Instance } from './work.ts';
+import type { Requests } from './requests.ts';
+
+export class AgentInstance implements Instance {
+  registration: Registration;
+  link: AgentLink | null = null;
+  readonly executions = new Set<string>();
+  /** Handlers that it runs: session id to the name of the session. */
+  readonly sessions = new Map<string, string>();
+  readonly requests: Requests;
+  /** Work that it said it has from elsewhere (other servers), as of its last heartbeat. */
+  foreign = { executions: 0, sessions: 0 };
+  /** Runs while its link is gone. */
+  resume: Deadline | null = null;
+
+  constructor(registration: Registration, requests: Requests) {
+    this.registration = registration;
+    this.requests = requests;
+  }
+
+  get agent(): string {
+    return this.registration.agent;
+  }
+
+  get instance_id(): string {
+    return this.registration.instance_id;
+  }
+
+  get connected(): boolean {
+    return this.link !== null;
+  }
+
+  /** Has something that is worth waiting for when its link is cut. */
+  get busy(): boolean {
+    return this.executions.size > 0 || this.sessions.size > 0 || this.requests.waiting > 0;
+  }
+
+  dispatch(frame: string): void {
+    this.link?.sendText(frame);
+  }
+
+  cancel(execution_id: string, reason: string): void {
+    this.link?.send({ type: 'execution.cancel', execution_id, reason });
+  }
+
+  settled(execution_id: string): void {
+    this.link?.sendText(`{"type":"execution.settled","execution_id":${JSON.stringify(execution_id)}}`);
+  }
+
+  /** What it reports beyond what this server gave it. */
+  report(load: { executions: number; sessions: number }): void {
+    this.foreign = {
+      executions: Math.max(0, load.executions - this.executions.size),
+      sessions: Math.max(0, load.sessions - this.sessions.size),
+    };
+  }
+}

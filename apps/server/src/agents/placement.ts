@@ -1,0 +1,39 @@
+// Which instance gets the next piece of work: the one that is least full. Work from elsewhere counts for the choice,
+// but only what this server gave counts against a capacity: a report is up to a heartbeat old.
+
+import type { AgentInstance } from './instance.ts';
+import type { AgentLimits } from './limits.ts';
+
+export type Work = 'executions' | 'sessions';
+
+/** The least full of those that offer `name` and have room; of equals the one with the least work, then the first. */
+export function leastLoaded(
+  instances: Iterable<AgentInstance>,
+  work: Work,
+  name: string,
+  limits: AgentLimits,
+): AgentInstance | null {
+  let best: AgentInstance | null = null;
+  let best_fill = Number.POSITIVE_INFINITY;
+  let best_count = 0;
+  for (const instance of instances) {
+    if (!instance.link?.ready || !offers(instance, work, name)) continue;
+    const own = instance[work].size;
+    const capacity =
+      instance.registration.capacity[work] ?? (work === 'executions' ? limits.executions_max : limits.sessions_max);
+    if (own >= capacity) continue;
+    const count = own + instance.foreign[work];
+    const fill = count / capacity;
+    if (fill < best_fill || (fill === best_fill && count < best_count)) {
+      best = instance;
+      best_fill = fill;
+      best_count = count;
+    }
+  }
+  return best;
+}
+
+function offers(instance: AgentInstance, work: Work, name: string): boolean {
+  const { functions, sessions } = instance.registration;
+  return work === 'executions' ? functions.has(name) : sessions.has(name);
+}
