@@ -23,7 +23,7 @@ const EXCERPT_CHARS = 64;
 /** `'text'` in single quotes, cut; for anything else the name of its JSON type. */
 export function describe(value: unknown): string {
   if (typeof value === 'string') {
-    const chars = [...value];
+    const chars = Array.from(value);
     return chars.length > EXCERPT_CHARS ? `'${chars.slice(0, EXCERPT_CHARS).join('')}…'` : `'${value}'`;
   }
   return jsonTypeOf(value);
@@ -118,9 +118,9 @@ class Compiler {
       if (!isObject(value)) return wrongType(path, 'an object', value);
       const tag = Object.hasOwn(value, 'type') ? value['type'] : undefined;
       const at = path === '' ? 'type' : `${path}.type`;
-      if (tag === undefined) return { path: at, message: `${at} is required` };
+      if (tag === undefined) return problem(at, 'is required');
       const check = typeof tag === 'string' ? byType.get(tag) : undefined;
-      return check ? check(value, path) : { path: at, message: `${at} must be one of ${names}; got ${describe(tag)}` };
+      return check ? check(value, path) : problem(at, `must be one of ${names}; got ${describe(tag)}`);
     };
   }
 
@@ -138,12 +138,11 @@ class Compiler {
     const max = (schema['maxItems'] as number | undefined) ?? Number.POSITIVE_INFINITY;
     return (value, path) => {
       if (!Array.isArray(value)) return wrongType(path, 'an array', value);
-      if (value.length < min)
-        return { path, message: `${path} must have at least ${min} ${min === 1 ? 'entry' : 'entries'}` };
-      if (value.length > max) return { path, message: `${path} must have at most ${max} entries` };
+      if (value.length < min) return problem(path, `must have at least ${min} ${min === 1 ? 'entry' : 'entries'}`);
+      if (value.length > max) return problem(path, `must have at most ${max} ${max === 1 ? 'entry' : 'entries'}`);
       for (let i = 0; i < value.length; i++) {
-        const problem = item(value[i], `${path}[${i}]`);
-        if (problem) return problem;
+        const found = item(value[i], `${path}[${i}]`);
+        if (found) return found;
       }
       return null;
     };
@@ -161,26 +160,21 @@ class Compiler {
       if (!isObject(value)) return wrongType(path, 'an object', value);
       const at = path === '' ? '' : `${path}.`;
       for (const name of required) {
-        if (!Object.hasOwn(value, name) || value[name] === undefined)
-          return { path: at + name, message: `${at}${name} is required` };
+        if (!Object.hasOwn(value, name) || value[name] === undefined) return problem(at + name, 'is required');
       }
       for (const [name, check] of properties) {
         if (!Object.hasOwn(value, name) || value[name] === undefined) continue;
-        const problem = check(value[name], at + name);
-        if (problem) return problem;
+        const found = check(value[name], at + name);
+        if (found) return found;
       }
       if (!closed && !rest) return null;
       for (const name of Object.keys(value).sort(byCodePoint)) {
         if (known.has(name)) continue;
         if (closed) {
-          const names = [...known].sort().join(', ');
-          return {
-            path: at + name,
-            message: `${at}${name} is not a known field. Known fields: ${names === '' ? 'none' : names}`,
-          };
+          return problem(at + name, `is not a known field. Known fields: ${[...known].sort().join(', ') || 'none'}`);
         }
-        const problem = rest?.(value[name], at + name);
-        if (problem) return problem;
+        const found = rest?.(value[name], at + name);
+        if (found) return found;
       }
       return null;
     };
@@ -188,22 +182,18 @@ class Compiler {
 }
 
 function string(schema: JsonSchema): Check {
-  const pattern = schema['pattern'] === undefined ? null : new RegExp(schema['pattern'] as string, 'u');
+  const source = schema['pattern'] as string | undefined;
+  const pattern = source === undefined ? null : new RegExp(source, 'u');
   const min = (schema['minLength'] as number | undefined) ?? 0;
   const max = (schema['maxLength'] as number | undefined) ?? Number.POSITIVE_INFINITY;
   return (value, path) => {
     if (typeof value !== 'string') return wrongType(path, 'a string', value);
     // Lengths are in code points, as JSON Schema has them; only near the bound is it worth counting.
-    if (min > 0 && value.length < min) {
-      return {
-        path,
-        message: min === 1 ? `${path} must not be empty` : `${path} must have at least ${min} characters`,
-      };
-    }
-    if (value.length > max && [...value].length > max)
-      return { path, message: `${path} must have at most ${max} characters` };
-    if (pattern && !pattern.test(value))
-      return { path, message: `${path} must match ${pattern.source}; got ${describe(value)}` };
+    if (value.length < 2 * min && Array.from(value).length < min)
+      return problem(path, min === 1 ? 'must not be empty' : `must have at least ${min} characters`);
+    if (value.length > max && Array.from(value).length > max)
+      return problem(path, `must have at most ${max} characters`);
+    if (pattern && !pattern.test(value)) return problem(path, `must match ${source}; got ${describe(value)}`);
     return null;
   };
 }
@@ -215,9 +205,9 @@ function number(schema: JsonSchema): Check {
   const wanted = integer ? 'an integer' : 'a number';
   return (value, path) => {
     if (typeof value !== 'number' || !Number.isFinite(value)) return wrongType(path, wanted, value);
-    if (integer && !Number.isInteger(value)) return { path, message: `${path} must be an integer` };
-    if (value < min) return { path, message: `${path} must be at least ${min}` };
-    if (value > max) return { path, message: `${path} must be at most ${max}` };
+    if (integer && !Number.isInteger(value)) return problem(path, 'must be an integer');
+    if (value < min) return problem(path, `must be at least ${min}`);
+    if (value > max) return problem(path, `must be at most ${max}`);
     return null;
   };
 }
@@ -228,12 +218,16 @@ function oneOfValues(values: string[]): Check {
   return (value, path) => {
     if (accepted.has(value)) return null;
     const list = values.length === 1 ? `'${values[0]}'` : `one of ${names}`;
-    return { path, message: `${path} must be ${list}; got ${describe(value)}` };
+    return problem(path, `must be ${list}; got ${describe(value)}`);
   };
 }
 
 function wrongType(path: string, wanted: string, value: unknown): Problem {
-  return { path, message: `${path === '' ? 'the value' : path} must be ${wanted}, got ${jsonTypeOf(value)}` };
+  return problem(path, `must be ${wanted}, got ${jsonTypeOf(value)}`);
+}
+
+function problem(path: string, words: string): Problem {
+  return { path, message: `${path === '' ? 'the value' : path} ${words}` };
 }
 
 function isObject(value: unknown): value is Record<string, unknown> {
@@ -242,8 +236,8 @@ function isObject(value: unknown): value is Record<string, unknown> {
 
 // JavaScript sorts by UTF-16 unit; the other languages by code point.
 function byCodePoint(a: string, b: string): number {
-  const left = [...a];
-  const right = [...b];
+  const left = Array.from(a);
+  const right = Array.from(b);
   for (let i = 0; i < left.length && i < right.length; i++) {
     const difference = (left[i]?.codePointAt(0) ?? 0) - (right[i]?.codePointAt(0) ?? 0);
     if (difference !== 0) return difference;

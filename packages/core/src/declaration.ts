@@ -8,6 +8,7 @@ import type {
   TurnDetection,
 } from './contract/declaration.ts';
 import type { ResolvedTool } from './contract/events.ts';
+import { LIMITS } from './contract/names.ts';
 import { checked, describe, problemOf } from './check.ts';
 import { ParleyError } from './errors.ts';
 
@@ -102,9 +103,9 @@ export function parseDeclaration(raw: unknown): SessionDeclaration {
     }
   }
   const media = input.media ?? capability.via;
-  if (media === 'bridge' && capability.via !== 'bridge') {
+  if (media !== capability.via) {
     throw invalid(
-      `Unsupported media 'bridge' for provider '${provider}' over '${transport}'. Supported media: ${capability.via}.`,
+      `Unsupported media '${media}' for provider '${provider}' over '${transport}'. Supported media: ${capability.via}.`,
       'media',
     );
   }
@@ -120,7 +121,7 @@ export function parseDeclaration(raw: unknown): SessionDeclaration {
     media,
     record: input.record ?? false,
     tags: unique('tags', input.tags ?? []),
-    metadata: input.metadata ?? {},
+    metadata: boundedMetadata(input.metadata ?? {}),
   };
   const detection = turnDetection(input.turn_detection, modalities, capability, provider, transport);
   if (detection === undefined) delete declaration.turn_detection;
@@ -153,6 +154,12 @@ function turnDetection(
     );
   }
   return wanted.type === 'server_vad' ? { ...SERVER_VAD, ...wanted } : { ...SEMANTIC_VAD, ...wanted };
+}
+
+function boundedMetadata(metadata: Record<string, unknown>): Record<string, unknown> {
+  const max = LIMITS.metadata_keys_max;
+  if (Object.keys(metadata).length > max) throw invalid(`metadata must have at most ${max} keys.`, 'metadata');
+  return metadata;
 }
 
 function unique<T extends string>(field: string, values: readonly T[]): T[] {

@@ -161,8 +161,11 @@ function errorObjectIn(value: unknown): ErrorObject | null {
     code,
     message,
     retryable: typeof retryable === 'boolean' ? retryable : ERROR_CODES[code].retryable,
-    retry_after_ms: typeof retry_after_ms === 'number' ? retry_after_ms : undefined,
-    details: typeof details === 'object' && details !== null ? (details as Record<string, unknown>) : undefined,
+    retry_after_ms: typeof retry_after_ms === 'number' && retry_after_ms >= 0 ? retry_after_ms : undefined,
+    details:
+      typeof details === 'object' && details !== null && !Array.isArray(details)
+        ? (details as Record<string, unknown>)
+        : undefined,
     request_id: typeof request_id === 'string' ? request_id : undefined,
   };
 }

@@ -26,6 +26,13 @@ export const LIMITS = {
   say_chars_max: 16_384,
   tags_max: 64,
   metadata_keys_max: 64,
+  /** Texts that wait to be spoken, and injected ones that wait for the provider, in one session. */
+  says_waiting_max: 64,
+  texts_waiting_max: 64,
+  /** Answered call ids that a session remembers, to know a repeated one. */
+  answered_calls_max: 256,
+  /** Where a declaration does not say. */
+  tool_calls_in_flight: 16,
 } as const;
 
 /** Times that every implementation keeps. They stand in `catalog.json`. */
@@ -40,6 +47,10 @@ export const TIMES = {
   backoff_min_ms: 250,
   backoff_max_ms: 30_000,
   execution_timeout_ms: 90_000,
+  /** A provider that was asked for an answer must begin it within this time. */
+  response_creating_ms: 30_000,
+  /** A call whose client was cut off waits this long for it. */
+  client_resume_ms: 30_000,
   drain_ms: 30_000,
   /** A session without a client or a turn for this long is closed. */
   session_idle_ms: 5 * 60_000,

@@ -5,7 +5,6 @@ import type { Effect } from './effects.ts';
 import type { SessionState } from './state.ts';
 
 export function closing(state: SessionState, entry: EventRecord<EventOf<'session.closing'>>): Effect[] {
-  if (state.phase === 'closing' || state.phase === 'closed') return [];
   state.phase = 'closing';
   const ended = state.closing ?? { reason: entry.reason, error: null };
   state.closing = ended;
@@ -35,6 +34,8 @@ export function closing(state: SessionState, entry: EventRecord<EventOf<'session
   }
   for (const say of state.says) effects.push(cut(say.say_id, ''));
   state.says = [];
+  state.waiting_texts = [];
+  state.waiting_update = null;
   state.playing = null;
   state.creating = null;
   state.response = null;
@@ -60,7 +61,8 @@ export function cut(say_id: string, spoken_text: string): Effect {
 export function heardText(text: string, played_ms: number, audio_ms: number): string {
   if (audio_ms <= 0 || played_ms >= audio_ms) return text;
   if (played_ms <= 0) return '';
-  const upTo = Math.floor((text.length * played_ms) / audio_ms);
-  const space = text.lastIndexOf(' ', upTo);
-  return space <= 0 ? '' : text.slice(0, space);
+  // By code point: the other languages count no UTF-16 units.
+  const chars = Array.from(text);
+  const space = chars.lastIndexOf(' ', Math.floor((chars.length * played_ms) / audio_ms));
+  return space <= 0 ? '' : chars.slice(0, space).join('');
 }

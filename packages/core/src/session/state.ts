@@ -12,6 +12,8 @@ export interface ActiveResponse {
   response_id: string;
   say_id: string | null;
   started_at_ms: number;
+  /** How much of it was heard when the user spoke over it; null when nobody did. */
+  interrupted_ms: number | null;
 }
 
 /** An answer that was generated and is still being heard. Models generate faster than real time. */
@@ -74,11 +76,6 @@ export interface SessionState {
   usage: Usage;
   closing: { reason: string; error: ErrorObject | null } | null;
 }
-
-/** How many says may wait, and how many answered call ids are remembered. */
-export const SAYS_MAX = 64;
-export const ANSWERED_MAX = 256;
-export const TOOL_CALLS_IN_FLIGHT_DEFAULT = 16;
 
 /** The state before the first event. */
 export function initialState(): SessionState {

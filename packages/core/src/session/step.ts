@@ -7,6 +7,8 @@
 // P4  After `session.closing` nothing new begins; everything begun ends in the log before `session.closed`.
 
 import type { EventOf, EventRecord, SessionEvent } from '../contract/events.ts';
+import { LIMITS, TIMES } from '../contract/names.ts';
+import type { ErrorObject } from '../errors.ts';
 import type { Effect } from './effects.ts';
 import { closing } from './ending.ts';
 import { completed as responseCompleted, failed, flush, interrupted, played, started, wantSay } from './responses.ts';
@@ -18,19 +20,21 @@ export interface Step {
   effects: Effect[];
 }
 
-const IDLE_DEFAULT_MS = 5 * 60_000;
-const DURATION_DEFAULT_MS = 60 * 60_000;
-/** How long a call whose client was cut off waits for it. */
-const CLIENT_RESUME_MS = 30_000;
-/** Texts that may wait for the provider to be connected. */
-export const WAITING_TEXTS_MAX = 64;
-/** How long a session whose handler's agent is gone waits for it. */
-const HANDLER_RESUME_MS = 20_000;
+/** What still matters once a session is closing (P4): the ends of what was begun, and requests that need their no. */
+const SETTLES: ReadonlySet<string> = new Set<SessionEvent['type']>([
+  'response.completed',
+  'say.requested',
+  'tool.called',
+  'tool.completed',
+  'tool.rejected',
+  'session.closed',
+]);
 
 /** Folds one entry. The entry is taken as it is: whoever appends it has checked it. */
 export function step(before: SessionState, entry: EventRecord): Step {
   const state: SessionState = { ...before, seq: entry.seq };
   if (before.phase === 'closed') return { state, effects: [] };
+  if (before.phase === 'closing' && !SETTLES.has(entry.type)) return { state, effects: [] };
   return { state, effects: effectsOf(state, entry) };
 }
 
@@ -40,18 +44,18 @@ function effectsOf(state: SessionState, entry: EventRecord): Effect[] {
     case 'session.created':
       return created(state, entry);
     case 'provider.connected':
-      return providerConnected(state, entry);
+      return providerConnected(state);
     case 'provider.disconnected':
-      if (state.phase === 'closing') return [];
-      state.closing = {
-        reason: 'provider_lost',
-        error: entry.error ?? {
+      return close(
+        state,
+        'provider_lost',
+        'provider',
+        entry.error ?? {
           code: 'unavailable',
           message: `the provider ended the connection with ${entry.code}${entry.reason ? `: ${entry.reason}` : ''}`,
           retryable: true,
         },
-      };
-      return [record(closingEvent('provider_lost', 'provider'))];
+      );
     case 'provider.failed':
       return failed(state, entry);
     case 'client.attached':
@@ -65,22 +69,21 @@ function effectsOf(state: SessionState, entry: EventRecord): Effect[] {
       return [idle(state), ...interrupted(state, entry.at_ms)];
     case 'speech.stopped':
       state.user_speaking = false;
-      return flush(state, entry.at_ms);
+      return flush(state);
     case 'turn.completed':
       state.turns += 1;
       state.user_speaking = false;
-      return [idle(state), ...flush(state, entry.at_ms)];
+      return [idle(state), ...flush(state)];
     case 'response.started':
       return started(state, entry);
     case 'response.completed':
       return responseCompleted(state, entry);
-    case 'response.interrupted':
-      return cancelInterruptedTools(state, entry);
     case 'response.played':
       return played(state, entry);
     case 'item.truncated':
       return state.playing?.item_id === entry.item_id ? interrupted(state, entry.at_ms, entry.audio_ms) : [];
     case 'say.requested':
+      if (state.phase === 'closing') return wantSay(state, entry);
       return [idle(state), ...connect(state), ...wantSay(state, entry)];
     case 'input.injected':
       return injected(state, entry);
@@ -100,13 +103,12 @@ function effectsOf(state: SessionState, entry: EventRecord): Effect[] {
     case 'handler.detached':
       if (state.handler !== 'attached') return [];
       state.handler = 'detached';
-      return [{ kind: 'timer.set', timer: 'handler', ms: HANDLER_RESUME_MS }];
+      return [{ kind: 'timer.set', timer: 'handler', ms: TIMES.agent_resume_ms }];
     case 'handler.completed':
       state.handler = 'completed';
-      return flush(state, entry.at_ms);
+      return flush(state);
     case 'handler.failed':
-      state.closing = { reason: 'handler_failed', error: entry.error };
-      return [record(closingEvent('handler_failed', 'handler'))];
+      return close(state, 'handler_failed', 'handler', entry.error);
     case 'timer.fired':
       return timerFired(state, entry);
     case 'session.closing':
@@ -129,7 +131,7 @@ function created(state: SessionState, entry: EventRecord<EventOf<'session.create
   state.tools = entry.tools;
   state.enabled_tools = entry.tools.map((tool) => tool.name);
   return [
-    { kind: 'timer.set', timer: 'duration', ms: declaration?.limits.max_duration_ms ?? DURATION_DEFAULT_MS },
+    { kind: 'timer.set', timer: 'duration', ms: declaration?.limits.max_duration_ms ?? TIMES.session_max_ms },
     idle(state),
   ];
 }
@@ -141,7 +143,7 @@ function connect(state: SessionState): Effect[] {
   return [{ kind: 'provider.connect' }];
 }
 
-function providerConnected(state: SessionState, entry: EventRecord): Effect[] {
+function providerConnected(state: SessionState): Effect[] {
   if (state.phase !== 'starting') return [];
   state.phase = 'live';
   state.connecting = false;
@@ -152,18 +154,19 @@ function providerConnected(state: SessionState, entry: EventRecord): Effect[] {
   return [
     ...(update ? [{ kind: 'provider.send' as const, command: update }] : []),
     ...texts.map(addText),
-    ...flush(state, entry.at_ms),
+    ...flush(state),
   ];
 }
 
 function injected(state: SessionState, entry: EventRecord<EventOf<'input.injected'>>): Effect[] {
-  if (state.phase === 'closing') return [];
   if (entry.respond) state.respond_wanted = true;
   if (state.phase === 'starting') {
-    if (state.waiting_texts.length < WAITING_TEXTS_MAX) state.waiting_texts = [...state.waiting_texts, entry.text];
+    if (state.waiting_texts.length >= LIMITS.texts_waiting_max)
+      return [record({ type: 'limit.reached', limit: 'texts_waiting_max', value: LIMITS.texts_waiting_max })];
+    state.waiting_texts = [...state.waiting_texts, entry.text];
     return [idle(state), ...connect(state)];
   }
-  return [idle(state), addText(entry.text), ...flush(state, entry.at_ms)];
+  return [idle(state), addText(entry.text), ...flush(state)];
 }
 
 function addText(text: string): Effect {
@@ -174,7 +177,7 @@ function addText(text: string): Effect {
 function clientDetached(state: SessionState, entry: EventRecord<EventOf<'client.detached'>>): Effect[] {
   state.clients = Math.max(0, state.clients - 1);
   const hungUp = entry.code === 1000 || entry.code === 1001 || entry.code === 1005;
-  if (hungUp && state.clients === 0) return [record(closingEvent('client_left', 'client'))];
+  if (hungUp && state.clients === 0) return close(state, 'client_left', 'client');
   return [idle(state)];
 }
 
@@ -209,27 +212,21 @@ function updated(state: SessionState, entry: EventRecord<EventOf<'session.update
   return [];
 }
 
-function cancelInterruptedTools(state: SessionState, entry: EventRecord<EventOf<'response.interrupted'>>): Effect[] {
-  return Object.values(state.calls)
-    .filter((call) => call.on_interrupt === 'cancel' && call.response_id === entry.response_id)
-    .map((call) => ({ kind: 'execution.cancel', execution_id: call.execution_id, reason: 'interrupted' }));
-}
-
 function timerFired(state: SessionState, entry: EventRecord<EventOf<'timer.fired'>>): Effect[] {
   switch (entry.timer) {
     case 'duration':
       return [
         record({ type: 'limit.reached', limit: 'max_duration_ms', value: entry.at_ms - state.created_at_ms }),
-        record(closingEvent('max_duration', 'limit')),
+        ...close(state, 'max_duration', 'limit'),
       ];
     case 'idle':
       return [
         record({
           type: 'limit.reached',
           limit: 'idle_timeout_ms',
-          value: state.declaration?.limits.idle_timeout_ms ?? IDLE_DEFAULT_MS,
+          value: idleMs(state),
         }),
-        record(closingEvent('idle_timeout', 'limit')),
+        ...close(state, 'idle_timeout', 'limit'),
       ];
     case 'playback':
       return state.playing ? [record({ type: 'response.played', response_id: state.playing.response_id })] : [];
@@ -248,27 +245,37 @@ function timerFired(state: SessionState, entry: EventRecord<EventOf<'timer.fired
         : [];
     case 'handler':
       if (state.handler !== 'detached') return [];
-      state.closing = {
-        reason: 'handler_lost',
-        error: { code: 'unavailable', message: 'the agent that ran the handler did not come back', retryable: true },
-      };
-      return [record(closingEvent('handler_lost', 'server'))];
+      return close(state, 'handler_lost', 'server', {
+        code: 'unavailable',
+        message: 'the agent that ran the handler did not come back',
+        retryable: true,
+      });
     default:
       return [];
   }
 }
 
 function idle(state: SessionState): Effect {
+  return { kind: 'timer.set', timer: 'idle', ms: idleMs(state) };
+}
+
+function idleMs(state: SessionState): number {
   // A call whose client was cut off costs money while nobody hears it.
-  if (state.phase === 'live' && state.clients === 0 && state.had_client)
-    return { kind: 'timer.set', timer: 'idle', ms: CLIENT_RESUME_MS };
-  return { kind: 'timer.set', timer: 'idle', ms: state.declaration?.limits.idle_timeout_ms ?? IDLE_DEFAULT_MS };
+  if (state.phase === 'live' && state.clients === 0 && state.had_client) return TIMES.client_resume_ms;
+  return state.declaration?.limits.idle_timeout_ms ?? TIMES.session_idle_ms;
 }
 
 function record(event: SessionEvent): Effect {
   return { kind: 'record', event };
 }
 
-function closingEvent(reason: string, by: EventOf<'session.closing'>['by']): SessionEvent {
-  return { type: 'session.closing', reason, by };
+/** Asks for the end, and says with what error it will be. */
+function close(
+  state: SessionState,
+  reason: string,
+  by: EventOf<'session.closing'>['by'],
+  error: ErrorObject | null = null,
+): Effect[] {
+  state.closing = { reason, error };
+  return [record({ type: 'session.closing', reason, by })];
 }

@@ -7,15 +7,15 @@ import { ERROR_CODES } from '../errors.ts';
 import { inputProblem } from '../tool-input.ts';
 import type { Effect } from './effects.ts';
 import { flush } from './responses.ts';
-import { ANSWERED_MAX, type SessionState, TOOL_CALLS_IN_FLIGHT_DEFAULT } from './state.ts';
+import type { RunningCall, SessionState } from './state.ts';
 
 export function called(state: SessionState, entry: EventRecord<EventOf<'tool.called'>>): Effect[] {
   const { call_id, name } = entry;
   if (Object.hasOwn(state.calls, call_id) || state.answered.includes(call_id)) return [];
   state.tool_calls += 1;
   const verdict = judge(state, entry);
-  if ('code' in verdict) return [{ kind: 'record', event: { type: 'tool.rejected', call_id, name, error: verdict } }];
-  // The call is remembered before it is dispatched, so that a repeat of it is known.
+  const rejected = 'code' in verdict;
+  // The call is remembered before it is judged in the log, so that a repeat of it is known, and who has to be answered.
   state.calls = {
     ...state.calls,
     [call_id]: {
@@ -23,10 +23,11 @@ export function called(state: SessionState, entry: EventRecord<EventOf<'tool.cal
       execution_id: entry.execution_id,
       source: entry.source,
       response_id: entry.response_id ?? null,
-      on_interrupt: verdict.on_interrupt,
+      on_interrupt: rejected ? 'finish' : verdict.on_interrupt,
       started_at_ms: entry.at_ms,
     },
   };
+  if (rejected) return [{ kind: 'record', event: { type: 'tool.rejected', call_id, name, error: verdict } }];
   return [
     {
       kind: 'record',
@@ -56,7 +57,7 @@ function judge(state: SessionState, entry: EventRecord<EventOf<'tool.called'>>):
       `tool '${entry.name}' is not in this session's allowlist. Allowed tools: ${allowed}.`,
     );
   }
-  const limit = state.declaration?.limits.max_tool_calls_in_flight ?? TOOL_CALLS_IN_FLIGHT_DEFAULT;
+  const limit = state.declaration?.limits.max_tool_calls_in_flight ?? LIMITS.tool_calls_in_flight;
   const running = Object.keys(state.calls).length;
   if (running >= limit) {
     return {
@@ -64,18 +65,16 @@ function judge(state: SessionState, entry: EventRecord<EventOf<'tool.called'>>):
       details: { limit, current: running },
     };
   }
-  if (entry.arguments.length > LIMITS.payload_bytes_max) {
+  if (bytesOf(entry.arguments) > LIMITS.payload_bytes_max) {
     return refusal('resource_exhausted', `tool arguments may have at most ${LIMITS.payload_bytes_max} bytes`);
   }
   let input: unknown;
   try {
     // Models send nothing at all for a tool without parameters.
-    input = entry.arguments.trim() === '' ? {} : JSON.parse(entry.arguments);
-  } catch (error) {
-    return refusal(
-      'invalid_argument',
-      `the arguments of tool '${entry.name}' are not JSON: ${(error as Error).message}`,
-    );
+    input = /^[\t\n\r ]*$/.test(entry.arguments) ? {} : JSON.parse(entry.arguments);
+  } catch {
+    // Not in the words of the engine: a replay on another one has to say the same.
+    return refusal('invalid_argument', `the arguments of tool '${entry.name}' are not JSON`);
   }
   const problem = inputProblem(tool.input_schema, input);
   if (problem !== null)
@@ -102,34 +101,42 @@ export function dispatched(state: SessionState, entry: EventRecord<EventOf<'tool
 }
 
 export function rejected(state: SessionState, entry: EventRecord<EventOf<'tool.rejected'>>): Effect[] {
-  remember(state, entry.call_id);
-  return answer(state, entry.call_id, { error: entry.error }, entry.at_ms);
+  const call = settle(state, entry.call_id);
+  if (!call) return [];
+  return call.source === 'client' ? flush(state) : answer(state, entry.call_id, { error: entry.error });
 }
 
 export function completed(state: SessionState, entry: EventRecord<EventOf<'tool.completed'>>): Effect[] {
-  const call = state.calls[entry.call_id];
+  const call = settle(state, entry.call_id);
   if (!call) return [];
-  const { [entry.call_id]: _, ...rest } = state.calls;
-  state.calls = rest;
-  remember(state, entry.call_id);
-  if (call.source === 'client') return flush(state, entry.at_ms);
+  if (call.source === 'client') return flush(state);
   const output =
     entry.status === 'succeeded'
       ? (entry.output ?? null)
       : { error: entry.error ?? { code: 'unknown', message: `the call ended as ${entry.status}`, retryable: false } };
-  return answer(state, entry.call_id, output, entry.at_ms);
+  return answer(state, entry.call_id, output);
 }
 
-function answer(state: SessionState, call_id: string, output: unknown, at_ms: number): Effect[] {
+function answer(state: SessionState, call_id: string, output: unknown): Effect[] {
   if (state.phase !== 'live') return [];
   state.respond_wanted = true;
   return [
     { kind: 'provider.send', command: { type: 'tool_output', call_id, output: JSON.stringify(output) } },
     { kind: 'record', event: { type: 'tool.answered', call_id } },
-    ...flush(state, at_ms),
+    ...flush(state),
   ];
 }
 
-function remember(state: SessionState, call_id: string): void {
-  state.answered = [...state.answered.slice(-(ANSWERED_MAX - 1)), call_id];
+/** The call ends, once: a second end of it, or of one that never was, finds nothing (P1). */
+function settle(state: SessionState, call_id: string): RunningCall | undefined {
+  if (!Object.hasOwn(state.calls, call_id)) return undefined;
+  const { [call_id]: call, ...rest } = state.calls;
+  state.calls = rest;
+  state.answered = [...state.answered.slice(-(LIMITS.answered_calls_max - 1)), call_id];
+  return call;
+}
+
+function bytesOf(text: string): number {
+  // A UTF-16 unit is at most three bytes: only near the bound is it worth counting.
+  return text.length * 3 <= LIMITS.payload_bytes_max ? text.length : new TextEncoder().encode(text).length;
 }
