@@ -1,0 +1,136 @@
+// What a control plane is told at the start: options of `startServer`, or the environment for `main.ts`.
+
+import { ParleyError } from '@parley/core';
+
+export interface ProviderSettings {
+  base_url: string;
+  key?: string | undefined;
+  /** PEM of an authority to trust besides the system's. */
+  ca?: string | undefined;
+  transcription_model?: string | undefined;
+}
+
+export interface ServerLimits {
+  /** Sessions that are not closed. */
+  sessions_max: number;
+  /** Sockets of clients, agents and event streams together. */
+  sockets_max: number;
+  /** Executions that are queued or running. */
+  executions_max: number;
+  body_bytes_max: number;
+  /** Bytes that may wait for a slow client before its writer is paused, and before it is disconnected. */
+  client_soft_bytes: number;
+  client_hard_bytes: number;
+}
+
+export interface ServerOptions {
+  host?: string | undefined;
+  port?: number | undefined;
+  /** Directory of the embedded database, or ':memory:'. */
+  data?: string | undefined;
+  /** Keys with every scope. More keys are made over HTTP and kept hashed. */
+  keys?: string[] | undefined;
+  providers?: Record<string, ProviderSettings> | undefined;
+  /** Origins besides loopback ones whose pages may call. */
+  allowed_origins?: string[] | undefined;
+  /** How long a drain waits for sessions and executions. */
+  drain_ms?: number | undefined;
+  limits?: Partial<ServerLimits> | undefined;
+  log_level?: 'silent' | 'error' | 'warn' | 'info' | 'debug' | undefined;
+}
+
+export interface ServerConfig {
+  host: string;
+  port: number;
+  data: string;
+  keys: readonly string[];
+  providers: Readonly<Record<string, ProviderSettings>>;
+  allowed_origins: readonly string[];
+  drain_ms: number;
+  limits: ServerLimits;
+  log_level: NonNullable<ServerOptions['log_level']>;
+}
+
+export const DEFAULT_PORT = 7700;
+
+const LIMITS: ServerLimits = {
+  sessions_max: 10_000,
+  sockets_max: 20_000,
+  executions_max: 20_000,
+  body_bytes_max: 4 * 1024 * 1024,
+  client_soft_bytes: 1024 * 1024,
+  client_hard_bytes: 16 * 1024 * 1024,
+};
+
+/** Completes and checks options. Throws ParleyError `failed_precondition` for an address that needs a key and has none. */
+export function completeConfig(options: ServerOptions): ServerConfig {
+  const host = options.host ?? '127.0.0.1';
+  const keys = options.keys ?? [];
+  if (!isLoopback(host) && keys.length === 0) {
+    throw new ParleyError(
+      'failed_precondition',
+      `refusing to listen on ${host} without a key: set PARLEY_KEY (or --key-file), or listen on 127.0.0.1`,
+      { details: { host } },
+    );
+  }
+  const port = options.port ?? DEFAULT_PORT;
+  if (!Number.isInteger(port) || port < 0 || port > 65_535) {
+    throw new ParleyError('invalid_argument', `port must be an integer from 0 to 65535, got ${String(options.port)}`);
+  }
+  for (const key of keys) {
+    if (key.length < 16) throw new ParleyError('invalid_argument', 'a key must have at least 16 characters');
+  }
+  return {
+    host,
+    port,
+    data: options.data ?? '.parley',
+    keys,
+    providers: options.providers ?? {},
+    allowed_origins: options.allowed_origins ?? [],
+    drain_ms: options.drain_ms ?? 10_000,
+    limits: { ...LIMITS, ...options.limits },
+    log_level: options.log_level ?? 'info',
+  };
+}
+
+/** Options from the environment, as `main.ts` and `parley serve` read them. */
+export function optionsFromEnv(env: NodeJS.ProcessEnv): ServerOptions {
+  const options: ServerOptions = { providers: providersFromEnv(env) };
+  if (env['PARLEY_HOST']) options.host = env['PARLEY_HOST'];
+  if (env['PARLEY_PORT']) options.port = Number(env['PARLEY_PORT']);
+  if (env['PARLEY_DATA']) options.data = env['PARLEY_DATA'];
+  if (env['PARLEY_KEY']) options.keys = [env['PARLEY_KEY']];
+  if (env['PARLEY_ALLOWED_ORIGINS'])
+    options.allowed_origins = env['PARLEY_ALLOWED_ORIGINS'].split(',').map((one) => one.trim());
+  if (env['PARLEY_DRAIN_MS']) options.drain_ms = Number(env['PARLEY_DRAIN_MS']);
+  const level = env['PARLEY_LOG_LEVEL'];
+  if (level !== undefined) options.log_level = logLevel(level);
+  return options;
+}
+
+function providersFromEnv(env: NodeJS.ProcessEnv): Record<string, ProviderSettings> {
+  const providers: Record<string, ProviderSettings> = {};
+  if (env['OPENAI_API_KEY']) {
+    providers['openai'] = {
+      base_url: env['OPENAI_BASE_URL'] ?? 'https://api.openai.com/v1',
+      key: env['OPENAI_API_KEY'],
+    };
+  }
+  if (env['PARLEY_SIMULATOR_URL']) {
+    providers['simulator'] = { base_url: env['PARLEY_SIMULATOR_URL'], key: env['PARLEY_SIMULATOR_KEY'] ?? 'simulator' };
+  }
+  return providers;
+}
+
+const LEVELS = ['silent', 'error', 'warn', 'info', 'debug'] as const;
+
+function logLevel(value: string): ServerConfig['log_level'] {
+  const level = LEVELS.find((one) => one === value);
+  if (!level)
+    throw new ParleyError('invalid_argument', `PARLEY_LOG_LEVEL must be one of ${LEVELS.join(', ')}; got '${value}'`);
+  return level;
+}
+
+export function isLoopback(host: string): boolean {
+  return host === 'localhost' || host === '::1' || host === '[::1]' || /^127(?:\.\d{1,3}){3}$/.test(host);
+}

@@ -1,0 +1,163 @@
+// The HTTP edge: every request gets an id, a principal, a checked body, and every error the one shape.
+
+import { createHash } from 'node:crypto';
+import { checked, LIMITS, newId, ParleyError } from '@parley/core';
+import { fastify, type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
+import { type Access, require as requireScope } from '../access/access.ts';
+import type { Logger } from '../telemetry/logger.ts';
+import type { Metrics } from '../telemetry/metrics.ts';
+import type { Route } from './route.ts';
+
+export interface HttpDeps {
+  access: Access;
+  logger: Logger;
+  metrics: Metrics;
+  body_bytes_max: number;
+  now: () => number;
+}
+
+export function createHttp(routes: readonly Route[], deps: HttpDeps): FastifyInstance {
+  const app = fastify({
+    bodyLimit: deps.body_bytes_max,
+    genReqId: () => newId('request'),
+    logger: false,
+    forceCloseConnections: true,
+    // Time to send a whole request; answers may stream for as long as they like.
+    requestTimeout: 30_000,
+    routerOptions: { maxParamLength: 256 },
+  });
+  app.removeAllContentTypeParsers();
+  app.addContentTypeParser('*', { parseAs: 'string' }, (request, body, done) => {
+    try {
+      done(null, parseBody(request, body as string));
+    } catch (error) {
+      done(error as Error);
+    }
+  });
+  app.addHook('onRequest', async (request, reply) => {
+    reply.header('x-request-id', request.id).header('x-content-type-options', 'nosniff');
+    cors(request, reply, deps.access);
+  });
+  app.addHook('onResponse', async (request, reply) => {
+    deps.metrics.httpSeconds.observe(
+      { route: request.routeOptions.url ?? 'none', method: request.method },
+      reply.elapsedTime / 1000,
+    );
+  });
+  app.setErrorHandler((error, request, reply) => answerError(error, request, reply, deps));
+  app.setNotFoundHandler((request, reply) => {
+    const path = request.url.split('?')[0]?.slice(0, 128);
+    answerError(new ParleyError('not_found', `no route ${request.method} ${path}`), request, reply, deps);
+  });
+  app.options('/*', async (_request, reply) => reply.code(204).send());
+  for (const route of routes) {
+    for (const url of [route.path, ...(route.aliases ?? [])]) {
+      app.route({ method: route.method, url, handler: (request, reply) => handle(route, request, reply, deps) });
+    }
+  }
+  return app;
+}
+
+async function handle(route: Route, request: FastifyRequest, reply: FastifyReply, deps: HttpDeps): Promise<unknown> {
+  const params = request.params as Record<string, string>;
+  const principal =
+    route.scope === 'public' ? { id: 'anonymous', scopes: [] } : deps.access.principal(request.headers, deps.now());
+  if (route.scope !== 'public') requireScope(principal, route.scope, route.token ? params['id'] : undefined);
+  const body = request.body ?? {};
+  if (route.request) checked(route.request, body);
+  else if (route.method === 'POST' && Object.keys(body).length > 0)
+    throw new ParleyError('invalid_argument', 'this route takes no body');
+  reply.code(route.status ?? 200);
+  const answer = await route.handle({
+    params,
+    query: flat(request.query),
+    body,
+    headers: request.headers,
+    principal,
+    request_id: request.id,
+    reply,
+  });
+  return reply.sent ? reply : reply.send(answer ?? {});
+}
+
+function parseBody(request: FastifyRequest, text: string): unknown {
+  if (text === '') return {};
+  const type = request.headers['content-type'] ?? '';
+  if (!/^application\/json\b/i.test(type)) {
+    throw new ParleyError(
+      'invalid_argument',
+      `the body must be application/json, got ${type.slice(0, 64) || 'no content-type'}`,
+    );
+  }
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch (error) {
+    throw new ParleyError('invalid_argument', `the body is not JSON: ${(error as Error).message.slice(0, 200)}`);
+  }
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
+    throw new ParleyError('invalid_argument', 'the body must be a JSON object');
+  }
+  return value;
+}
+
+function flat(query: unknown): Record<string, string | undefined> {
+  return Object.fromEntries(
+    Object.entries(query as Record<string, string | string[]>).map(([name, value]) => {
+      if (Array.isArray(value)) throw new ParleyError('invalid_argument', `${name.slice(0, 64)} must be given once`);
+      return [name, value];
+    }),
+  );
+}
+
+function cors(request: FastifyRequest, reply: FastifyReply, access: Access): void {
+  const { origin } = request.headers;
+  if (origin === undefined || !access.allowsOrigin(origin)) return;
+  reply
+    .header('access-control-allow-origin', origin)
+    .header('vary', 'origin')
+    .header('access-control-expose-headers', 'location, x-request-id, x-execution-id, x-session-id, x-workflow-id');
+  if (request.method !== 'OPTIONS') return;
+  reply
+    .header('access-control-allow-methods', 'GET, POST, DELETE')
+    .header(
+      'access-control-allow-headers',
+      'authorization, content-type, idempotency-key, last-event-id, x-api-key, x-session-id, x-execution-id, x-parent-execution-id, x-workflow-id',
+    )
+    .header('access-control-max-age', '600');
+}
+
+function answerError(caught: unknown, request: FastifyRequest, reply: FastifyReply, deps: HttpDeps): void {
+  const error = fromFastify(caught);
+  if (error.code === 'internal' || error.code === 'unknown') {
+    deps.logger.error({ request_id: request.id, route: request.routeOptions.url, err: caught }, 'request failed');
+  }
+  deps.metrics.errors.inc({ code: error.code });
+  reply.code(error.httpStatus);
+  if (error.retryAfterMs !== undefined) reply.header('retry-after', String(Math.ceil(error.retryAfterMs / 1000)));
+  if (error.code === 'unauthenticated') reply.header('www-authenticate', 'Bearer');
+  reply.send(error.toBody(request.id));
+}
+
+function fromFastify(caught: unknown): ParleyError {
+  if (caught instanceof ParleyError) return caught;
+  const { code, statusCode } = caught as { code?: string; statusCode?: number };
+  if (code === 'FST_ERR_CTP_BODY_TOO_LARGE') {
+    return new ParleyError('resource_exhausted', 'the body is larger than this server takes', {
+      retryable: false,
+      details: { limit: LIMITS.body_bytes_max },
+    });
+  }
+  if (statusCode !== undefined && statusCode >= 400 && statusCode < 500) {
+    return new ParleyError('invalid_argument', (caught as Error).message);
+  }
+  // What went wrong inside is for our log, not for the caller.
+  return new ParleyError('internal', 'something went wrong here; the request_id finds it in the log', {
+    cause: caught,
+  });
+}
+
+/** What makes two requests the same request. */
+export function fingerprintOf(target: string, body: unknown): string {
+  return createHash('sha256').update(target).update('\n').update(JSON.stringify(body)).digest('hex');
+}

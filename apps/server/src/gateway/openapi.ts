@@ -1,0 +1,78 @@
+// OpenAPI 3.1 from the rows of the routes and the schemas of the contract.
+
+import { CONTRACT, type ContractName, contractSchema } from '@parley/core';
+import type { Route } from './route.ts';
+
+type Json = Record<string, unknown>;
+
+export function openApi(routes: readonly Route[], version: string): Json {
+  const paths: Record<string, Json> = {};
+  for (const route of routes) {
+    const path = route.path.replace(/:([a-z_]+)/g, '{$1}');
+    paths[path] = { ...paths[path], [route.method.toLowerCase()]: operation(route) };
+  }
+  return {
+    openapi: '3.1.0',
+    info: {
+      title: 'Parley',
+      version,
+      description: 'The control plane for realtime AI sessions.',
+      license: { name: 'Apache-2.0', identifier: 'Apache-2.0' },
+    },
+    security: [{ key: [] }, {}],
+    paths,
+    components: {
+      securitySchemes: {
+        key: { type: 'http', scheme: 'bearer', description: 'A key, or the client token of one session.' },
+      },
+      schemas: components(),
+    },
+  };
+}
+
+function operation(route: Route): Json {
+  const parameters = [
+    ...[...route.path.matchAll(/:([a-z_]+)/g)].map((match) => ({
+      name: match[1],
+      in: 'path',
+      required: true,
+      schema: { type: 'string' },
+    })),
+    ...Object.entries(route.query ?? {}).map(([name, description]) => ({
+      name,
+      in: 'query',
+      description,
+      schema: { type: 'string' },
+    })),
+  ];
+  const ok = String(route.status ?? 200);
+  return {
+    operationId: `${route.method.toLowerCase()}${route.path.replace(/[^A-Za-z]+([A-Za-z])/g, (_, letter: string) => letter.toUpperCase())}`,
+    summary: route.summary,
+    ...(parameters.length > 0 ? { parameters } : {}),
+    ...(route.request
+      ? { requestBody: { content: { 'application/json': { schema: reference(route.request) } } } }
+      : {}),
+    responses: {
+      [ok]: route.response
+        ? { description: 'Done.', content: { 'application/json': { schema: reference(route.response) } } }
+        : { description: 'Done.' },
+      default: { description: 'An error.', content: { 'application/json': { schema: reference('ErrorBody') } } },
+    },
+    ...(route.scope === 'public' ? { security: [] } : {}),
+  };
+}
+
+function reference(name: ContractName): Json {
+  return { $ref: `#/components/schemas/${name}` };
+}
+
+function components(): Json {
+  const schemas: Json = {};
+  for (const name of Object.keys(CONTRACT) as ContractName[]) {
+    const { $defs, $schema: _, $id: __, id: ___, ...schema } = contractSchema(name) as Json & { $defs?: Json };
+    for (const [id, definition] of Object.entries($defs ?? {})) schemas[id] ??= definition;
+    schemas[name] = schema;
+  }
+  return JSON.parse(JSON.stringify(schemas).replaceAll('#/$defs/', '#/components/schemas/')) as Json;
+}

@@ -1,0 +1,86 @@
+// One row for each HTTP route: what is checked at the edge stands in the row, and OpenAPI is made of the same rows.
+
+import type { IncomingHttpHeaders } from 'node:http';
+import { type ContractName, describe, ParleyError } from '@parley/core';
+import type { FastifyReply } from 'fastify';
+import type { Principal } from '../access/access.ts';
+import type { Scope } from '../access/keys.ts';
+
+export interface RouteContext {
+  params: Record<string, string>;
+  query: Record<string, string | undefined>;
+  /** Checked as `request`; an empty body is `{}`. */
+  body: unknown;
+  headers: IncomingHttpHeaders;
+  principal: Principal;
+  request_id: string;
+  /** For status and headers. Routes that stream hijack it. */
+  reply: FastifyReply;
+}
+
+export interface Route {
+  method: 'GET' | 'POST' | 'DELETE';
+  /** `/api/v1/sessions/:id` */
+  path: string;
+  aliases?: string[];
+  summary: string;
+  /** What a key needs. `public` routes show nothing about anybody. */
+  scope: Scope | 'public';
+  /** A session token opens it too, for the session in `:id`. */
+  token?: boolean;
+  request?: ContractName;
+  response?: ContractName;
+  /** Default 200. */
+  status?: number;
+  query?: Record<string, string>;
+  handle: (context: RouteContext) => Promise<unknown>;
+}
+
+/** A whole number from the query string. Throws `invalid_argument`. */
+export function intQuery(
+  query: RouteContext['query'],
+  name: string,
+  fallback: number,
+  min: number,
+  max: number,
+): number {
+  const value = query[name];
+  if (value === undefined || value === '') return fallback;
+  const number = /^\d{1,15}$/.test(value) ? Number(value) : Number.NaN;
+  if (!(number >= min && number <= max)) {
+    throw new ParleyError(
+      'invalid_argument',
+      `${name} must be an integer from ${min} to ${max}, got ${describe(value)}`,
+      { details: { path: name } },
+    );
+  }
+  return number;
+}
+
+/** One of a closed list from the query string, or undefined. Throws `invalid_argument` naming the accepted ones. */
+export function enumQuery<T extends string>(
+  query: RouteContext['query'],
+  name: string,
+  accepted: readonly T[],
+): T | undefined {
+  const value = query[name];
+  if (value === undefined || value === '') return undefined;
+  const found = accepted.find((one) => one === value);
+  if (found === undefined) {
+    throw new ParleyError(
+      'invalid_argument',
+      `${name} must be one of ${[...accepted].sort().join(', ')}; got ${describe(value)}`,
+      { details: { path: name } },
+    );
+  }
+  return found;
+}
+
+/** A header that is sent once, bounded. */
+export function headerOf(headers: IncomingHttpHeaders, name: string): string | undefined {
+  const value = headers[name];
+  if (value === undefined) return undefined;
+  if (Array.isArray(value) || value.length > 256)
+    throw new ParleyError('invalid_argument', `${name} must be sent once, with at most 256 characters`);
+  return value === '' ? undefined : value;
+}

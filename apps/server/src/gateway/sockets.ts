@@ -1,0 +1,142 @@
+// The socket edge: one upgrade listener, two kinds of socket. What a browser can be told only by a close code is told
+// by a close code; what is no socket of ours is refused before the upgrade.
+
+import type { IncomingMessage, Server } from 'node:http';
+import type { Duplex } from 'node:stream';
+import { AGENT_SUBPROTOCOL, CLIENT_SUBPROTOCOL, LIMITS, ParleyError, PARLEY_EVENTS_SUBPROTOCOL } from '@parley/core';
+import { acceptFrameSocket } from '@parley/transport';
+import { type WebSocket, WebSocketServer } from 'ws';
+import { type Access, type Principal, require as requireScope } from '../access/access.ts';
+import type { Agents } from '../agents/agents.ts';
+import type { Sessions } from '../sessions/sessions.ts';
+import type { Logger } from '../telemetry/logger.ts';
+
+export interface SocketDeps {
+  access: Access;
+  agents: Agents;
+  sessions: Sessions;
+  logger: Logger;
+  sockets_max: number;
+  now: () => number;
+}
+
+const SESSION_PATH = /^\/api\/v1\/(?:sessions|session-instances)\/([A-Za-z0-9_]{1,128})\/realtime$/;
+const AGENT_PATH = '/api/v1/agent-link';
+
+export class Sockets {
+  readonly #deps: SocketDeps;
+  readonly #wss: WebSocketServer;
+  #closing = false;
+
+  constructor(server: Server, deps: SocketDeps) {
+    this.#deps = deps;
+    this.#wss = new WebSocketServer({
+      noServer: true,
+      // Compressing base64 audio costs five times what it saves.
+      perMessageDeflate: false,
+      maxPayload: LIMITS.frame_bytes_max,
+      // A token is among the offered subprotocols and must never be selected: the selected one is echoed.
+      handleProtocols: (offered) =>
+        offered.has(AGENT_SUBPROTOCOL)
+          ? AGENT_SUBPROTOCOL
+          : offered.has(CLIENT_SUBPROTOCOL)
+            ? CLIENT_SUBPROTOCOL
+            : false,
+    });
+    server.on('upgrade', (request, socket, head) => this.#upgrade(request, socket, head));
+  }
+
+  get size(): number {
+    return this.#wss.clients.size;
+  }
+
+  /** No new sockets; those that are left are closed. */
+  close(): void {
+    this.#closing = true;
+    const leaving = new ParleyError('unavailable', 'this server is going');
+    for (const socket of this.#wss.clients) socket.close(leaving.closeCode, leaving.message);
+  }
+
+  terminate(): void {
+    for (const socket of this.#wss.clients) socket.terminate();
+  }
+
+  #upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void {
+    socket.on('error', (error) => this.#deps.logger.debug({ err: error }, 'a socket failed before its upgrade'));
+    try {
+      const path = (request.url ?? '').split('?')[0] as string;
+      const session_id = SESSION_PATH.exec(path)?.[1];
+      if (session_id === undefined && path !== AGENT_PATH)
+        throw new ParleyError('not_found', `no socket at ${path.slice(0, 128)}`);
+      if (this.#closing) throw new ParleyError('unavailable', 'this server is going');
+      if (this.#wss.clients.size >= this.#deps.sockets_max) {
+        throw new ParleyError(
+          'resource_exhausted',
+          `this server is at its limit of ${this.#deps.sockets_max} sockets`,
+          { retry_after_ms: 1000 },
+        );
+      }
+      const offered = offeredBy(request);
+      if (session_id === undefined && !offered.has(AGENT_SUBPROTOCOL)) {
+        throw new ParleyError('failed_precondition', `an agent link needs the subprotocol ${AGENT_SUBPROTOCOL}`);
+      }
+      const principal = this.#deps.access.principal(request.headers, this.#deps.now());
+      this.#wss.handleUpgrade(request, socket, head, (ws) => {
+        if (session_id === undefined) this.#agent(ws, principal);
+        else void this.#client(ws, session_id, principal, offered.has(PARLEY_EVENTS_SUBPROTOCOL));
+      });
+    } catch (caught) {
+      refuse(socket, ParleyError.from(caught, 'internal'));
+    }
+  }
+
+  #agent(ws: WebSocket, principal: Principal): void {
+    try {
+      requireScope(principal, 'agent');
+    } catch (caught) {
+      closeWith(ws, caught);
+      return;
+    }
+    this.#deps.agents.accept(acceptFrameSocket(ws), { key_id: principal.id });
+  }
+
+  async #client(ws: WebSocket, session_id: string, principal: Principal, wantsEvents: boolean): Promise<void> {
+    // Frames that come before the session was found wait in the kernel.
+    ws.pause();
+    try {
+      requireScope(principal, 'start', session_id);
+      const session = this.#deps.sessions.find(session_id) ?? (await this.#deps.sessions.live(session_id));
+      ws.resume();
+      session.client.attach(acceptFrameSocket(ws), wantsEvents);
+    } catch (caught) {
+      ws.resume();
+      closeWith(ws, caught);
+    }
+  }
+}
+
+function offeredBy(request: IncomingMessage): Set<string> {
+  const header = request.headers['sec-websocket-protocol'] ?? '';
+  return new Set(header.split(',').map((one) => one.trim()));
+}
+
+function closeWith(ws: WebSocket, caught: unknown): void {
+  const error = ParleyError.from(caught, 'internal');
+  ws.on('error', () => ws.terminate());
+  ws.send(JSON.stringify({ type: 'parley.error', ...error.toBody() }));
+  // A close reason holds 123 bytes.
+  ws.close(
+    error.closeCode,
+    Buffer.from(error.message)
+      .subarray(0, 120)
+      .toString()
+      .replace(/\uFFFD+$/, ''),
+  );
+}
+
+function refuse(socket: Duplex, error: ParleyError): void {
+  const body = JSON.stringify(error.toBody());
+  socket.end(
+    `HTTP/1.1 ${error.httpStatus} Refused\r\ncontent-type: application/json\r\nconnection: close\r\ncontent-length: ${Buffer.byteLength(body)}\r\n\r\n${body}`,
+  );
+}

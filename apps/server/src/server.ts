@@ -1,0 +1,183 @@
+// The control plane: wires its parts, listens, and drains. Nothing is decided here.
+
+import { readFileSync } from 'node:fs';
+import type { AddressInfo } from 'node:net';
+import { fileURLToPath } from 'node:url';
+import { PAGES } from '@parley/dashboard';
+import { ParleyError } from '@parley/core';
+import { createModel, type RealtimeModel } from '@parley/providers';
+import { Access } from './access/access.ts';
+import { Keys } from './access/keys.ts';
+import { SessionTokens } from './access/tokens.ts';
+import { Agents } from './agents/agents.ts';
+import { completeConfig, type ServerConfig, type ServerOptions } from './config.ts';
+import { Executions } from './executions/executions.ts';
+import { accessRoutes } from './gateway/access-routes.ts';
+import { agentRoutes } from './gateway/agent-routes.ts';
+import { executionRoutes } from './gateway/execution-routes.ts';
+import { healthRoutes } from './gateway/health-routes.ts';
+import { createHttp } from './gateway/http.ts';
+import { servePages } from './gateway/pages.ts';
+import type { Route } from './gateway/route.ts';
+import { sessionRoutes } from './gateway/session-routes.ts';
+import { Sockets } from './gateway/sockets.ts';
+import { sessionHost } from './sessions/host.ts';
+import { Sessions } from './sessions/sessions.ts';
+import { openSqliteStore } from './store/sqlite-store.ts';
+import { createLogger, type Logger } from './telemetry/logger.ts';
+import { Metrics } from './telemetry/metrics.ts';
+
+export interface RunningServer {
+  /** `http://127.0.0.1:7700` */
+  url: string;
+  host: string;
+  port: number;
+  /** Not ready at once; sessions and agents are told; what is left at the deadline is ended. Then everything is closed. */
+  close(options?: { drain_ms?: number }): Promise<void>;
+  /** Settles when the server cannot go on: its disk failed. */
+  failed: Promise<Error>;
+  [Symbol.asyncDispose](): Promise<void>;
+}
+
+const VERSION = (JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as { version: string })
+  .version;
+
+/**
+ * Starts a control plane.
+ *
+ * @throws ParleyError `failed_precondition` for a public address without a key or a data directory in use.
+ * @example
+ * await using server = await startServer({ port: 0, data: ':memory:', providers: { simulator: { base_url } } });
+ */
+export async function startServer(options: ServerOptions = {}): Promise<RunningServer> {
+  const config = completeConfig(options);
+  const logger = createLogger(config.log_level);
+  const now = Date.now;
+  const models = modelsOf(config);
+  const store = await openSqliteStore({ directory: config.data });
+  try {
+    return await wire(config, store, models, logger, now);
+  } catch (error) {
+    await store.close();
+    throw error;
+  }
+}
+
+async function wire(
+  config: ServerConfig,
+  store: Awaited<ReturnType<typeof openSqliteStore>>,
+  models: ReadonlyMap<string, RealtimeModel>,
+  logger: Logger,
+  now: () => number,
+): Promise<RunningServer> {
+  const { limits } = config;
+  const metrics = new Metrics();
+  const keys = await Keys.load(store, config.keys);
+  const tokens = new SessionTokens();
+  const access = new Access(keys, tokens, config.allowed_origins);
+  let draining = false;
+
+  let executions: Executions | undefined;
+  const engine = (): Executions => executions as Executions;
+  const sessions: Sessions = new Sessions({
+    store,
+    agents: {
+      session: (agent, name) => agents.session(agent, name),
+      function: (agent, name) => agents.function(agent, name),
+      known: (agent) => agents.known(agent),
+      placeHandler: (agent, name) => agents.placeHandler(agent, name),
+      sessionsOpen: (target) => sessions.openFor(target),
+    },
+    executions: engine,
+    model: (provider) => models.get(provider) ?? null,
+    logger,
+    metrics,
+    now,
+    ...limits,
+  });
+  const agents: Agents = new Agents({ sessions: sessionHost(sessions), executions: engine, logger, now });
+  executions = new Executions({
+    store,
+    agents,
+    sessions: sessionHost(sessions),
+    logger,
+    now,
+    executions_max: limits.executions_max,
+  });
+
+  const recovered = await sessions.recover();
+  await executions.recover();
+  if (recovered > 0) logger.info({ sessions: recovered }, 'ended the sessions that were open when the server stopped');
+
+  const routes: Route[] = [
+    ...sessionRoutes({ sessions, store, tokens, now }),
+    ...executionRoutes(executions, sessions),
+    ...agentRoutes(agents),
+    ...accessRoutes(keys, now),
+  ];
+  let storeProblem: string | null = null;
+  routes.push(
+    ...healthRoutes(
+      {
+        version: VERSION,
+        draining: () => draining,
+        storeProblem: () => storeProblem,
+        providers: () => [...models.keys()].sort(),
+        counts: () => ({ sessions: sessions.size, executions: engine().running, agents: agents.list().length }),
+      },
+      metrics,
+      () => routes,
+    ),
+  );
+  const app = createHttp(routes, { access, logger, metrics, body_bytes_max: limits.body_bytes_max, now });
+  await servePages(app, fileURLToPath(PAGES));
+  const sockets = new Sockets(app.server, { access, agents, sessions, logger, sockets_max: limits.sockets_max, now });
+  metrics.gauge('parley_sessions_open', 'Sessions that are open.', () => sessions.size);
+  metrics.gauge('parley_executions_running', 'Executions that are queued or running.', () => engine().running);
+  metrics.gauge('parley_sockets_open', 'Sockets of clients and agents.', () => sockets.size);
+  metrics.gauge('parley_store_units_waiting', 'Units that wait for the disk.', () => store.stats().units_waiting);
+
+  await app.listen({ host: config.host, port: config.port }).catch((error: NodeJS.ErrnoException) => {
+    throw error.code === 'EADDRINUSE'
+      ? new ParleyError(
+          'already_exists',
+          `port ${config.port} on ${config.host} is taken; choose another with --port or PARLEY_PORT`,
+          { cause: error },
+        )
+      : error;
+  });
+  const { port } = app.server.address() as AddressInfo;
+  const url = `http://${config.host.includes(':') ? `[${config.host}]` : config.host}:${port}`;
+  logger.info(
+    { url, providers: [...models.keys()], data: config.data === ':memory:' ? 'memory' : 'disk' },
+    'listening',
+  );
+
+  const failed = store.failed.then((error) => {
+    storeProblem = error.message;
+    return error;
+  });
+
+  const stop = async (drain_ms: number): Promise<void> => {
+    draining = true;
+    logger.info({ drain_ms, sessions: sessions.size, executions: engine().running }, 'draining');
+    agents.drain(drain_ms);
+    await sessions.drain(drain_ms);
+    await engine().drain(drain_ms);
+    sockets.close();
+    await app.close();
+    sockets.terminate();
+    await store.close();
+    logger.info('stopped');
+  };
+  let stopping: Promise<void> | undefined;
+  const close: RunningServer['close'] = (how = {}) => (stopping ??= stop(how.drain_ms ?? config.drain_ms));
+
+  return { url, host: config.host, port, close, failed, [Symbol.asyncDispose]: () => close({ drain_ms: 0 }) };
+}
+
+function modelsOf(config: ServerConfig): Map<string, RealtimeModel> {
+  return new Map(
+    Object.entries(config.providers).map(([provider, settings]) => [provider, createModel(provider, settings)]),
+  );
+}

@@ -1,0 +1,148 @@
+// The place of a session where its client is: at most one at a time, and a newer one takes over from an older.
+
+import { type ClientEventName, type ErrorObject, type EventRecord, newId, ParleyError } from '@parley/core';
+import type { ModelMedia } from '@parley/providers';
+import type { FrameClose, FrameSocket } from '@parley/transport';
+import { passThrough, type Relay } from './relay.ts';
+
+export interface ClientPortOptions {
+  allowed: readonly ClientEventName[];
+  soft_bytes: number;
+  hard_bytes: number;
+  attached: (connection_id: string) => void;
+  detached: (connection_id: string, close: FrameClose) => void;
+  rejected: (connection_id: string, error: ErrorObject) => void;
+}
+
+interface Client {
+  connection_id: string;
+  socket: FrameSocket;
+  wantsEvents: boolean;
+  relay: Relay | null;
+  rejections: number;
+}
+
+/** Refused frames that are written down, and that are borne, for one connection. */
+const REJECTIONS_LOGGED = 20;
+const REJECTIONS_MAX = 1000;
+
+export class ClientPort {
+  readonly #options: ClientPortOptions;
+  #client: Client | null = null;
+  #media: ModelMedia | null = null;
+  /** The model's first frame: what a client waits for before it does anything. */
+  #hello: Buffer | null = null;
+  #dropped = 0;
+
+  constructor(options: ClientPortOptions) {
+    this.#options = options;
+  }
+
+  get dropped(): number {
+    return this.#dropped + (this.#client?.relay?.dropped ?? 0);
+  }
+
+  attach(socket: FrameSocket, wantsEvents: boolean): void {
+    const replaced = new ParleyError('aborted', 'another connection took over this call', { retryable: false });
+    this.#drop(replaced.closeCode, replaced.message);
+    const client: Client = { connection_id: socket.id, socket, wantsEvents, relay: null, rejections: 0 };
+    this.#client = client;
+    socket.onClose((close) => {
+      if (this.#client !== client) return;
+      this.#forget(client);
+      this.#options.detached(client.connection_id, close);
+    });
+    this.#options.attached(client.connection_id);
+    // Frames that come before the model is there wait in the peer.
+    if (this.#media) this.#join(client, this.#media);
+    else socket.pause();
+  }
+
+  /** The model is there. */
+  connect(media: ModelMedia): void {
+    this.#media = media;
+    media.onFrame((frame, kind) => {
+      if (this.#hello === null) this.#hello = frame;
+      this.#client?.relay?.deliver(frame, kind);
+    });
+    if (this.#client) {
+      this.#client.socket.resume();
+      this.#join(this.#client, media);
+    }
+  }
+
+  /** An entry of the log, for a client that asked for them. */
+  event(_record: EventRecord, json: string): void {
+    if (this.#client?.wantsEvents) this.#client.socket.send(`{"type":"parley.event","event":${json}}`);
+  }
+
+  close(code: number, reason: string): void {
+    this.#drop(code, reason);
+    this.#media = null;
+  }
+
+  #join(client: Client, media: ModelMedia): void {
+    const { allowed, soft_bytes, hard_bytes } = this.#options;
+    if (this.#hello) client.socket.send(this.#hello);
+    client.relay = passThrough(client.socket, media, {
+      allowed,
+      soft_bytes,
+      hard_bytes,
+      rejected: (frame, error) => this.#rejected(client, frame, error),
+      tooSlow: () => {
+        const slow = new ParleyError('resource_exhausted', `the client left more than ${hard_bytes} bytes unread`);
+        client.socket.close(slow.closeCode, slow.message);
+        // It does not read, so it will not answer the closing handshake either.
+        client.socket.terminate();
+      },
+    });
+  }
+
+  #rejected(client: Client, frame: Buffer, error: ErrorObject): void {
+    client.rejections += 1;
+    if (client.rejections <= REJECTIONS_LOGGED) this.#options.rejected(client.connection_id, error);
+    if (client.rejections >= REJECTIONS_MAX) {
+      const tooMany = new ParleyError('resource_exhausted', `${REJECTIONS_MAX} frames were refused`, {
+        retryable: false,
+      });
+      client.socket.close(tooMany.closeCode, tooMany.message);
+      return;
+    }
+    client.socket.send(
+      JSON.stringify({
+        type: 'error',
+        event_id: newId('event'),
+        error: {
+          type: 'invalid_request_error',
+          code: error.code,
+          message: error.message,
+          param: error.details?.['path'] ?? null,
+          event_id: eventIdOf(frame),
+        },
+      }),
+    );
+  }
+
+  #drop(code: number, reason: string): void {
+    const client = this.#client;
+    if (!client) return;
+    this.#forget(client);
+    client.socket.close(code, reason);
+    this.#options.detached(client.connection_id, { code, reason });
+  }
+
+  #forget(client: Client): void {
+    client.relay?.stop();
+    this.#dropped += client.relay?.dropped ?? 0;
+    this.#client = null;
+  }
+}
+
+function eventIdOf(frame: Buffer): string | null {
+  try {
+    const { event_id } = JSON.parse(frame.toString()) as { event_id?: unknown };
+    return typeof event_id === 'string' ? event_id : null;
+  } catch {
+    return null;
+  }
+}

@@ -1,0 +1,406 @@
+// All sessions of this process: starts them, finds them, ends them, and picks up what an earlier process left.
+
+import {
+  type EventRecord,
+  type FunctionDeclaration,
+  fold,
+  initialState,
+  LIMITS,
+  newId,
+  ParleyError,
+  parseTarget,
+  replay,
+  resolveTools,
+  type ResolvedTool,
+  type SessionDeclaration,
+  type SessionResource,
+  type SessionState,
+  type StartRequest,
+  TIMES,
+  capabilityOf,
+  checkPair,
+} from '@parley/core';
+import type { RealtimeModel } from '@parley/providers';
+import type { AgentDirectory, ExecutionEngine } from '../agents/ports.ts';
+import type { ClaimRow, SessionQuery, Store, Write } from '../store/store.ts';
+import type { Logger } from '../telemetry/logger.ts';
+import type { Metrics } from '../telemetry/metrics.ts';
+import { endOfSession, Session } from './session.ts';
+
+export interface SessionsDeps {
+  store: Store;
+  agents: AgentDirectory;
+  executions: () => ExecutionEngine;
+  /** The model of a provider, or null when it is not configured. */
+  model: (provider: string) => RealtimeModel | null;
+  logger: Logger;
+  metrics: Metrics;
+  now: () => number;
+  sessions_max: number;
+  client_soft_bytes: number;
+  client_hard_bytes: number;
+}
+
+export interface Started {
+  resource: SessionResource;
+  declaration: SessionDeclaration;
+  /** True when the same idempotency key had started it before. */
+  repeated: boolean;
+}
+
+export class Sessions {
+  readonly #deps: SessionsDeps;
+  readonly #live = new Map<string, Session>();
+  readonly #perTarget = new Map<string, number>();
+  #draining = false;
+  #emptied: (() => void) | null = null;
+
+  constructor(deps: SessionsDeps) {
+    this.#deps = deps;
+  }
+
+  get size(): number {
+    return this.#live.size;
+  }
+
+  openFor(target: string): number {
+    return this.#perTarget.get(target) ?? 0;
+  }
+
+  /** A session that lives in this process. Throws `not_found`, or `failed_precondition` when it is over. */
+  async live(session_id: string): Promise<Session> {
+    const session = this.#live.get(session_id);
+    if (session) return session;
+    const row = await this.#deps.store.session(session_id);
+    if (!row) throw new ParleyError('not_found', `no session ${session_id.slice(0, 64)}`);
+    throw new ParleyError(
+      'failed_precondition',
+      `session ${session_id} is closed${row.close_reason ? `: ${row.close_reason}` : ''}`,
+    );
+  }
+
+  /** The same without a look at the disk, for frames of an agent link. */
+  get(session_id: string): Session {
+    const session = this.#live.get(session_id);
+    if (!session) throw new ParleyError('not_found', `no live session ${session_id.slice(0, 64)}`);
+    return session;
+  }
+
+  find(session_id: string): Session | undefined {
+    return this.#live.get(session_id);
+  }
+
+  async resource(session_id: string): Promise<SessionResource> {
+    const live = this.#live.get(session_id);
+    if (live) return live.resource();
+    const row = await this.#deps.store.session(session_id);
+    if (!row) throw new ParleyError('not_found', `no session ${session_id.slice(0, 64)}`);
+    return row;
+  }
+
+  async list(query: SessionQuery): Promise<{ sessions: SessionResource[]; next_cursor?: string }> {
+    const page = await this.#deps.store.sessions(query);
+    // A row on disk says how a session began or ended; what it is now is known here.
+    const sessions = page.rows.map((row) => this.#live.get(row.session_id)?.resource() ?? row);
+    return page.next_cursor === undefined ? { sessions } : { sessions, next_cursor: page.next_cursor };
+  }
+
+  /** Starts a session of a registered declaration. One durable unit; nothing is dialled yet. */
+  async start(
+    target: string,
+    request: StartRequest,
+    claim?: Pick<ClaimRow, 'scope' | 'key' | 'fingerprint'>,
+  ): Promise<Started> {
+    if (claim) {
+      const existing = await this.#deps.store.claim(claim.scope, claim.key);
+      if (existing) return this.#again(existing, claim.fingerprint);
+    }
+    const { agent, name } = parseTarget(target);
+    const declaration = this.#declarationOf(agent, name, target, request);
+    this.#checkRoom(target, declaration);
+    const model = this.#modelOf(declaration);
+    const tools = this.#toolsOf(agent, declaration);
+    const resource = this.#newResource(agent, target, declaration, tools, request, model);
+    const session = new Session(resource, declaration.client_events, {
+      store: this.#deps.store,
+      agents: this.#deps.agents,
+      executions: this.#deps.executions(),
+      model,
+      logger: this.#deps.logger,
+      now: this.#deps.now,
+      client_soft_bytes: this.#deps.client_soft_bytes,
+      client_hard_bytes: this.#deps.client_hard_bytes,
+      ended: (ended, closed) => this.#ended(ended, closed),
+    });
+    this.#add(session, target);
+    const { session_id, workflow_id, execution_id, metadata } = resource;
+    const committed = await session.log
+      .append(
+        { type: 'session.created', session_id, workflow_id, execution_id, agent, target, declaration, tools, metadata },
+        () => {
+          const writes: Write[] = [
+            { op: 'session.insert', session: resource },
+            { op: 'execution.insert', execution: rootExecution(resource) },
+          ];
+          if (claim)
+            writes.unshift({
+              op: 'claim.insert',
+              claim: { ...claim, result: session_id, at_ms: resource.created_at_ms },
+            });
+          return writes;
+        },
+      )
+      .catch((error: unknown) => {
+        this.#remove(session, target);
+        throw error;
+      });
+    if (!committed.ok) {
+      this.#remove(session, target);
+      return this.#again(committed.existing, claim?.fingerprint ?? '');
+    }
+    this.#deps.metrics.sessionsStarted.inc({ provider: resource.provider });
+    return { resource, declaration, repeated: false };
+  }
+
+  /** No new sessions; the rest are told, and ended at the deadline. Resolves when none is left. */
+  async drain(deadline_ms: number): Promise<void> {
+    this.#draining = true;
+    if (this.#live.size === 0) return;
+    const empty = new Promise<void>((resolve) => {
+      this.#emptied = resolve;
+    });
+    for (const session of this.#live.values()) session.record({ type: 'session.draining', deadline_ms });
+    const timer = setTimeout(() => {
+      for (const session of this.#live.values()) {
+        session
+          .close('drain', 'server')
+          .catch((error: unknown) => this.#deps.logger.error({ err: error }, 'a session could not be ended'));
+      }
+    }, deadline_ms);
+    await empty;
+    clearTimeout(timer);
+  }
+
+  /** Ends, with a reason, every session that an earlier process left open: its provider connection is gone. */
+  async recover(): Promise<number> {
+    const left = await this.#deps.store.unfinishedSessions();
+    for (const row of left) await this.#recover(row);
+    return left.length;
+  }
+
+  async #recover(row: SessionResource): Promise<void> {
+    const { store, now } = this.#deps;
+    let state: SessionState = initialState();
+    for (let more = true; more; ) {
+      const page = await store.events(row.session_id, state.seq, 1000);
+      ({ state } = replay(
+        page.events.map((stored) => JSON.parse(stored.json) as EventRecord),
+        state,
+      ));
+      more = page.events.length === 1000;
+    }
+    const at_ms = now();
+    const error = {
+      code: 'unavailable' as const,
+      message: 'the server was restarted while the session was open',
+      retryable: true,
+    };
+    const closing = fold(
+      { ...state, closing: { reason: 'server_restarted', error } },
+      { type: 'session.closing', reason: 'server_restarted', by: 'server' },
+      at_ms,
+    );
+    const { turns, tool_calls, usage } = closing.state;
+    const closed = fold(
+      closing.state,
+      {
+        type: 'session.closed',
+        reason: 'server_restarted',
+        error,
+        duration_ms: at_ms - row.created_at_ms,
+        turns,
+        tool_calls,
+        user_audio_ms: row.user_audio_ms,
+        reply_audio_ms: row.reply_audio_ms,
+        usage,
+      },
+      at_ms,
+    );
+    const records = [...closing.records, ...closed.records];
+    const resource: SessionResource = {
+      ...row,
+      status: 'closed',
+      last_seq: closed.state.seq,
+      turns,
+      tool_calls,
+      usage,
+      closed_at_ms: at_ms,
+      close_reason: 'server_restarted',
+      error,
+    };
+    const events = records.map((record) => ({
+      seq: record.seq,
+      at_ms,
+      type: record.type,
+      json: JSON.stringify(record),
+    }));
+    await store.commit([...endOfSession(resource, at_ms), { op: 'events.append', session_id: row.session_id, events }]);
+  }
+
+  #declarationOf(agent: string, name: string, target: string, request: StartRequest): SessionDeclaration {
+    const declared = this.#deps.agents.session(agent, name);
+    if (!declared) {
+      if (this.#deps.agents.known(agent)) {
+        throw new ParleyError('not_found', `no connected agent ${agent} offers session '${name}'`, {
+          details: { target },
+        });
+      }
+      throw new ParleyError('not_found', `no agent named '${agent}' is registered`, { details: { target } });
+    }
+    if (request.provider !== undefined || request.transport !== undefined) {
+      const wanted = checkPair(request.provider ?? declared.provider, request.transport ?? declared.transport);
+      if (wanted.provider !== declared.provider || wanted.transport !== declared.transport) {
+        throw new ParleyError(
+          'invalid_argument',
+          `session ${target} is declared with provider=${declared.provider} transport=${declared.transport}; requested provider=${wanted.provider} transport=${wanted.transport}`,
+          { details: { declared: { provider: declared.provider, transport: declared.transport }, requested: wanted } },
+        );
+      }
+    }
+    if (Object.keys(request.metadata ?? {}).length > LIMITS.metadata_keys_max) {
+      throw new ParleyError('invalid_argument', `metadata may have at most ${LIMITS.metadata_keys_max} keys`);
+    }
+    const { model, voice, instructions } = request;
+    return {
+      ...declared,
+      ...(model === undefined ? {} : { model }),
+      ...(voice === undefined ? {} : { voice }),
+      ...(instructions === undefined ? {} : { instructions }),
+    };
+  }
+
+  #checkRoom(target: string, declaration: SessionDeclaration): void {
+    if (this.#draining) throw new ParleyError('unavailable', 'this server is draining', { retry_after_ms: 1000 });
+    const { sessions_max } = this.#deps;
+    if (this.#live.size >= sessions_max) {
+      throw new ParleyError('resource_exhausted', `this server is at its limit of ${sessions_max} sessions`, {
+        retry_after_ms: 1000,
+        details: { limit: sessions_max, current: this.#live.size },
+      });
+    }
+    const limit = declaration.limits.max_concurrent;
+    const current = this.openFor(target);
+    if (limit !== undefined && current >= limit) {
+      throw new ParleyError('resource_exhausted', `session ${target} is at its limit of ${limit} sessions`, {
+        retry_after_ms: 2000,
+        details: { limit, current },
+      });
+    }
+  }
+
+  #modelOf(declaration: SessionDeclaration): RealtimeModel {
+    const model = this.#deps.model(declaration.provider);
+    if (model) return model;
+    throw new ParleyError(
+      'failed_precondition',
+      `provider '${declaration.provider}' is not configured on this server`,
+      {
+        details: { provider: declaration.provider },
+      },
+    );
+  }
+
+  #toolsOf(agent: string, declaration: SessionDeclaration): ResolvedTool[] {
+    const lookup = (owner: string, name: string): FunctionDeclaration | undefined =>
+      this.#deps.agents.function(owner, name);
+    return resolveTools(agent, declaration.tools, lookup);
+  }
+
+  #newResource(
+    agent: string,
+    target: string,
+    declaration: SessionDeclaration,
+    tools: ResolvedTool[],
+    request: StartRequest,
+    model: RealtimeModel,
+  ): SessionResource {
+    return {
+      session_id: newId('session'),
+      workflow_id: newId('workflow'),
+      execution_id: newId('execution'),
+      agent,
+      target,
+      status: 'starting',
+      provider: declaration.provider,
+      transport: declaration.transport,
+      model: declaration.model ?? model.capabilities.default_model,
+      voice: declaration.voice ?? model.capabilities.default_voice,
+      responder: declaration.responder,
+      tools,
+      tags: declaration.tags,
+      metadata: { ...declaration.metadata, ...request.metadata },
+      created_at_ms: this.#deps.now(),
+      last_seq: 1,
+      turns: 0,
+      tool_calls: 0,
+      user_audio_ms: 0,
+      reply_audio_ms: 0,
+    };
+  }
+
+  async #again(existing: ClaimRow, fingerprint: string): Promise<Started> {
+    if (existing.fingerprint !== fingerprint) {
+      throw new ParleyError('already_exists', 'this Idempotency-Key was used for another request', {
+        retryable: false,
+      });
+    }
+    const resource = await this.resource(existing.result);
+    const first = (await this.#deps.store.events(resource.session_id, 0, 1)).events[0];
+    const { declaration } = JSON.parse(first?.json ?? '{}') as { declaration: SessionDeclaration };
+    return { resource, declaration, repeated: true };
+  }
+
+  #add(session: Session, target: string): void {
+    this.#live.set(session.id, session);
+    this.#perTarget.set(target, this.openFor(target) + 1);
+  }
+
+  #remove(session: Session, target: string): void {
+    if (!this.#live.delete(session.id)) return;
+    const left = this.openFor(target) - 1;
+    if (left > 0) this.#perTarget.set(target, left);
+    else this.#perTarget.delete(target);
+    if (this.#live.size === 0) this.#emptied?.();
+  }
+
+  #ended(session: Session, resource: SessionResource): void {
+    this.#remove(session, resource.target);
+    const { metrics, logger } = this.#deps;
+    metrics.sessionsClosed.inc({ reason: resource.close_reason ?? 'closed' });
+    metrics.framesDropped.inc(session.client.dropped);
+    logger.info(
+      { session_id: session.id, target: resource.target, reason: resource.close_reason, turns: resource.turns },
+      'session closed',
+    );
+  }
+}
+
+function rootExecution(resource: SessionResource) {
+  const { execution_id, workflow_id, session_id, target, created_at_ms } = resource;
+  return {
+    execution_id,
+    workflow_id,
+    session_id,
+    target,
+    kind: 'session' as const,
+    status: 'running' as const,
+    created_at_ms,
+    started_at_ms: created_at_ms,
+  };
+}
+
+/** How long a client token is good for. */
+export function tokenLifeMs(declaration: SessionDeclaration): number {
+  const provider = capabilityOf(declaration.provider)?.session_max_ms ?? TIMES.session_token_ms;
+  return Math.min(declaration.limits.max_duration_ms ?? TIMES.session_token_ms, provider, TIMES.session_token_ms);
+}

@@ -1,0 +1,11 @@
+// The agent of the benches, in a process of its own: one session, one skill that does nothing.
+
+import { Agent } from '@parley/session';
+import { ready } from './subject.ts';
+
+const agent = new Agent('bench');
+agent.session('voice', { provider: 'openai', transport: 'websocket', model: 'bench' });
+agent.skill('echo', {}, async (input) => input);
+const running = agent.start({ url: process.env['PARLEY_URL'] as string });
+await running.ready;
+ready(0);
