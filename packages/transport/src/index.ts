@@ -1,3 +1,4 @@
+// frames
 export type { FrameClose, FrameSocket } from './frame-socket.ts';
 // a connection that comes back
 export { Backoff, type BackoffOptions } from './backoff.ts';
@@ -5,3 +6,12 @@ export { type Clock, systemClock } from './clock.ts';
 export { Link, type LinkOptions, type LinkPeer } from './link.ts';
 export { fatalClose, LinkConnection, type LinkTerms } from './link-connection.ts';
 export { dialFrameSocket } from './dial.ts';
+export {
+  acceptFrameSocket,
+  FRAME_SOCKET_DEFAULTS,
+  type FrameSocketOptions,
+  frameServerOptions,
+} from './frame-socket-ws.ts';
+export { type DialOptions, dialFrameSocket } from './frame-socket-dial.ts';
+export { type MemorySocketOptions, memorySocketPair } from './memory-socket.ts';
+export { sendableClose } from './sendable-close.ts';
