@@ -77,33 +77,19 @@ async function wire(
   const access = new Access(keys, tokens, config.allowed_origins);
   let draining = false;
 
-  let executions: Executions | undefined;
-  const engine = (): Executions => executions as Executions;
-  const sessions: Sessions = new Sessions({
+  const agents = new Agents({ log: logger });
+  const executions = new Executions({ store, workforce: agents, log: logger, limits: { unfinished_max: limits.executions_max } });
+  const sessions = new Sessions({
     store,
-    agents: {
-      session: (agent, name) => agents.session(agent, name),
-      function: (agent, name) => agents.function(agent, name),
-      known: (agent) => agents.known(agent),
-      placeHandler: (agent, name) => agents.placeHandler(agent, name),
-      sessionsOpen: (target) => sessions.openFor(target),
-    },
-    executions: engine,
+    agents,
+    executions,
     model: (provider) => models.get(provider) ?? null,
     logger,
     metrics,
     now,
     ...limits,
   });
-  const agents: Agents = new Agents({ sessions: sessionHost(sessions), executions: engine, logger, now });
-  executions = new Executions({
-    store,
-    agents,
-    sessions: sessionHost(sessions),
-    logger,
-    now,
-    executions_max: limits.executions_max,
-  });
+  agents.attach(executions, sessionHost(sessions));
 
   const recovered = await sessions.recover();
   await executions.recover();
@@ -123,7 +109,7 @@ async function wire(
         draining: () => draining,
         storeProblem: () => storeProblem,
         providers: () => [...models.keys()].sort(),
-        counts: () => ({ sessions: sessions.size, executions: engine().running, agents: agents.list().length }),
+        counts: () => ({ sessions: sessions.size, executions: executions.running, agents: agents.list().length }),
       },
       metrics,
       () => routes,
@@ -133,7 +119,7 @@ async function wire(
   await servePages(app, fileURLToPath(PAGES));
   const sockets = new Sockets(app.server, { access, agents, sessions, logger, sockets_max: limits.sockets_max, now });
   metrics.gauge('parley_sessions_open', 'Sessions that are open.', () => sessions.size);
-  metrics.gauge('parley_executions_running', 'Executions that are queued or running.', () => engine().running);
+  metrics.gauge('parley_executions_running', 'Executions that are queued or running.', () => executions.running);
   metrics.gauge('parley_sockets_open', 'Sockets of clients and agents.', () => sockets.size);
   metrics.gauge('parley_store_units_waiting', 'Units that wait for the disk.', () => store.stats().units_waiting);
 
@@ -160,12 +146,14 @@ async function wire(
 
   const stop = async (drain_ms: number): Promise<void> => {
     draining = true;
-    logger.info({ drain_ms, sessions: sessions.size, executions: engine().running }, 'draining');
+    logger.info({ drain_ms, sessions: sessions.size, executions: executions.running }, 'draining');
     agents.drain(drain_ms);
     await sessions.drain(drain_ms);
-    await engine().drain(drain_ms);
+    await executions.drain(drain_ms);
+    agents.close();
     sockets.close();
     await app.close();
+    executions.close();
     sockets.terminate();
     await store.close();
     logger.info('stopped');

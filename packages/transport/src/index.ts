@@ -5,7 +5,6 @@ export { Backoff, type BackoffOptions } from './backoff.ts';
 export { type Clock, systemClock } from './clock.ts';
 export { Link, type LinkOptions, type LinkPeer } from './link.ts';
 export { fatalClose, LinkConnection, type LinkTerms } from './link-connection.ts';
-export { dialFrameSocket } from './dial.ts';
 export {
   acceptFrameSocket,
   FRAME_SOCKET_DEFAULTS,

@@ -4,6 +4,7 @@ import {
   type BatchStatusRequest,
   type CancelRequest,
   type ExecuteRequest,
+  isTerminal,
   type NoteRequest,
   ParleyError,
   TIMES,
@@ -90,17 +91,18 @@ export function executionRoutes(executions: Executions, sessions: Sessions): Rou
         limit: '1 to 200, default 50',
         cursor: 'from the page before',
       },
-      async handle({ query }) {
-        const { rows, next_cursor } = await executions.list({
-          status: enumQuery(query, 'status', STATUSES),
-          workflow_id: query['workflow_id'],
-          session_id: query['session_id'],
-          target: query['target'],
-          limit: intQuery(query, 'limit', 50, 1, 200),
-          cursor: query['cursor'],
-        });
-        return { executions: rows, ...(next_cursor === undefined ? {} : { next_cursor }) };
-      },
+      handle: async ({ query }) =>
+        executions.list(
+          {
+            status: enumQuery(query, 'status', STATUSES),
+            workflow_id: query['workflow_id'],
+            session_id: query['session_id'],
+            target: query['target'],
+            limit: intQuery(query, 'limit', 50, 1, 200),
+            cursor: query['cursor'],
+          },
+          true,
+        ),
     },
     {
       method: 'POST',
@@ -134,7 +136,7 @@ export function executionRoutes(executions: Executions, sessions: Sessions): Rou
         const stop = executions.subscribe(execution_id, (event) => {
           id += 1;
           stream.send({ id, type: event.type, json: JSON.stringify(event) });
-          if (event.terminal) stream.end();
+          if (event.type !== 'execution.note' && isTerminal(event.execution.status)) stream.end();
         });
         void stream.closed.then(stop);
       },

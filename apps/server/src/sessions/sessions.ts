@@ -30,7 +30,7 @@ import { endOfSession, Session } from './session.ts';
 export interface SessionsDeps {
   store: Store;
   agents: AgentDirectory;
-  executions: () => ExecutionEngine;
+  executions: ExecutionEngine;
   /** The model of a provider, or null when it is not configured. */
   model: (provider: string) => RealtimeModel | null;
   logger: Logger;
@@ -124,7 +124,7 @@ export class Sessions {
     const session = new Session(resource, declaration.client_events, {
       store: this.#deps.store,
       agents: this.#deps.agents,
-      executions: this.#deps.executions(),
+      executions: this.#deps.executions,
       model,
       logger: this.#deps.logger,
       now: this.#deps.now,
