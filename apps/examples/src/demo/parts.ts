@@ -83,7 +83,7 @@ async function agentReady(client: ParleyClient, agent: ChildProcess, complaint: 
   const deadline = performance.now() + AGENT_READY_MS;
   while (performance.now() < deadline) {
     if (agent.exitCode !== null) break;
-    const { agents } = await client.agents.list();
+    const agents = await client.agents.list();
     if (agents.some((one) => one.agent === AGENT && one.status === 'connected')) return;
     await delay(20);
   }

@@ -16,8 +16,8 @@ const TYPES: Record<string, string> = {
 
 const CONTENT_SECURITY_POLICY = [
   "default-src 'none'",
-  "script-src 'self' blob:",
-  "worker-src 'self' blob:",
+  "script-src 'self'",
+  "worker-src 'self'",
   "style-src 'self' 'unsafe-inline'",
   "img-src 'self' data:",
   "font-src 'self'",
