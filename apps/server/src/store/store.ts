@@ -9,6 +9,7 @@ import type {
   EventRecord,
   ExecutionResource,
   ExecutionStatus,
+  ParleyError,
   SessionResource,
   SessionStatus,
 } from '@parley/core';
@@ -56,7 +57,10 @@ export type Write =
   | { op: 'session.update'; session: SessionResource }
   | { op: 'events.append'; session_id: string; events: StoredEvent[] }
   | { op: 'execution.insert'; execution: ExecutionResource }
-  /** Applied only while the stored status is not terminal: the first end of an execution wins. */
+  /**
+   * Applied only while the stored status is not terminal: the first end of an execution wins. The input and the ids are
+   * those of the insert; an update leaves them alone.
+   */
   | { op: 'execution.update'; execution: ExecutionResource }
   | { op: 'note.insert'; note: NoteRow }
   /** The unit is refused whole when the (scope, key) is there already. Must be the first write of its unit. */
@@ -86,6 +90,11 @@ export interface ExecutionQuery {
 }
 
 export interface Store {
+  /**
+   * Applies the unit whole. Rejects with `already_exists` or `not_found` for a row that is there or is not,
+   * `resource_exhausted` when too much waits or the disk is full, `aborted` when a commit called before it failed for
+   * the disk's sake, `unavailable` when the store is closed or broken. Nothing of a rejected unit was kept.
+   */
   commit(unit: Write[]): Promise<Committed>;
 
   session(session_id: string): Promise<SessionResource | null>;
@@ -93,15 +102,18 @@ export interface Store {
   sessions(query: SessionQuery): Promise<{ rows: SessionResource[]; next_cursor?: string }>;
   /** Sessions that are not closed: what a restart has to end. */
   unfinishedSessions(): Promise<SessionResource[]>;
-  /** Entries with `seq > after`, in order, at most `limit` of them, and the last seq of the log. */
+  /**
+   * Entries with `seq > after`, in order, at most `limit` of them (1 to 10 000; fewer once a page passes 8 MiB), and the
+   * last seq of the log.
+   */
   events(session_id: string, after: number, limit: number): Promise<{ events: StoredEvent[]; last_seq: number }>;
 
   /** With its notes. */
   execution(execution_id: string): Promise<ExecutionResource | null>;
   executionsById(execution_ids: readonly string[]): Promise<ExecutionResource[]>;
-  /** Newest first, without input and output when `brief`. */
+  /** Newest first, without input and output when `brief`. `limit` is 1 to 200; a page also ends once it passes 8 MiB. */
   executions(query: ExecutionQuery, brief?: boolean): Promise<{ rows: ExecutionResource[]; next_cursor?: string }>;
-  /** All of one workflow up to `limit`, oldest first, without input and output, with the number of notes in `notes`. */
+  /** All of one workflow up to `limit`, oldest first, without input and output; `notes` has an empty object for each note. */
   workflow(workflow_id: string, limit: number): Promise<ExecutionResource[]>;
   unfinishedExecutions(): Promise<ExecutionResource[]>;
 
@@ -128,6 +140,14 @@ export interface StoreOptions {
   directory: string;
   /** Units that may wait at once; past it `commit` is refused with `resource_exhausted`. Default 100 000. */
   units_max?: number;
+  /** Text of units that may wait at once, counted in characters. Default 256 MiB. */
+  waiting_bytes_max?: number;
+  /** Reads that may wait at once; past it they are refused with `resource_exhausted`. Default 10 000. */
+  reads_max?: number;
+  /** The database grows to this and no further; then commits are refused with `resource_exhausted`. Default 256 GiB. */
+  database_bytes_max?: number;
+  /** Called once when the store broke: what waited was refused with `unavailable`, and so is everything after. */
+  onFailure?: (error: ParleyError) => void;
 }
 
 export type { ErrorObject, EventRecord };
