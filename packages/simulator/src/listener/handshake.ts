@@ -1,0 +1,95 @@
+import type { IncomingMessage } from 'node:http';
+import type { SessionConfig } from '../session/config.ts';
+
+// What an upgrade request says, before anything is answered.
+
+/** How an upgrade ends. A refused key still gets its 101: the error comes as an event, then the close. */
+export type Verdict =
+  | {
+      kind: 'http';
+      status: number;
+      error: { message: string; type: string; code: string | null; param: string | null };
+    }
+  | { kind: 'close'; code: number; error: { message: string; code: string | null }; reason: string }
+  | { kind: 'open'; type: 'realtime' | 'transcription'; model: string; secret: SessionConfig | null };
+
+export interface Access {
+  /** Whether an API key is good. */
+  isKey(key: string): boolean;
+  findSecret(value: string): SessionConfig | null;
+  /** Models that exist; null: every name. */
+  models: readonly string[] | null;
+  /** Models that no key has access to. */
+  deniedModels: readonly string[];
+  defaultModel: string;
+}
+
+const KEY_PROTOCOL = 'openai-insecure-api-key.';
+
+export function judge(request: IncomingMessage, access: Access): Verdict {
+  const url = new URL(request.url ?? '/', 'http://localhost');
+  if (url.pathname.replace(/\/+$/u, '') !== '/v1/realtime') {
+    return http(404, `Invalid URL (GET ${url.pathname})`, null);
+  }
+  const callId = url.searchParams.get('call_id');
+  if (callId !== null) return http(404, 'No session found for the provided call_id', 'call_id_not_found', '');
+  const protocols = protocolsOf(request);
+  if (request.headers['openai-beta']?.includes('realtime=v1') || protocols.includes('openai-beta.realtime-v1')) {
+    const message = 'The Realtime Beta API is no longer available. Please use the GA Realtime API.';
+    return close(4000, message, 'beta_api_shape_disabled');
+  }
+  const key = keyOf(request, protocols);
+  if (key === null) {
+    const message = 'Missing bearer or basic authentication in header';
+    return {
+      kind: 'close',
+      code: 3000,
+      error: { message, code: null },
+      reason: 'invalid_request_error.missing_authentication',
+    };
+  }
+  const secret = access.findSecret(key);
+  if (!secret && (key.startsWith('ek_') || !access.isKey(key))) {
+    return close(3000, `Incorrect API key provided: ${key.slice(0, 3)}***.`, 'invalid_api_key');
+  }
+  const model = url.searchParams.get('model') ?? secret?.model ?? access.defaultModel;
+  if (access.deniedModels.includes(model)) {
+    return http(403, `Project does not have access to model \`${model}\``, 'model_not_found');
+  }
+  if (access.models && !access.models.includes(model)) {
+    return close(4000, `The model \`${model}\` does not exist or you do not have access to it.`, 'model_not_found');
+  }
+  const intent = url.searchParams.get('intent');
+  const type = intent === 'transcription' || intent === 'realtime' ? intent : (secret?.type ?? 'realtime');
+  return { kind: 'open', type, model, secret: secret?.type === type ? secret : null };
+}
+
+function http(status: number, message: string, code: string | null, param: string | null = null): Verdict {
+  return { kind: 'http', status, error: { message, type: 'invalid_request_error', code, param } };
+}
+
+/** Fatal closes say `<type>.<code>` as their reason. */
+function close(code: number, message: string, errorCode: string): Verdict {
+  return { kind: 'close', code, error: { message, code: errorCode }, reason: `invalid_request_error.${errorCode}` };
+}
+
+export function protocolsOf(request: IncomingMessage): string[] {
+  return (request.headers['sec-websocket-protocol'] ?? '')
+    .split(',')
+    .map((protocol) => protocol.trim())
+    .filter((protocol) => protocol !== '');
+}
+
+function keyOf(request: IncomingMessage, protocols: string[]): string | null {
+  const bearer = bearerOf(request);
+  if (bearer !== null) return bearer;
+  const carrier = protocols.find((protocol) => protocol.startsWith(KEY_PROTOCOL));
+  return carrier ? carrier.slice(KEY_PROTOCOL.length) : null;
+}
+
+/** The key of an `Authorization: Bearer` header (or Azure's `api-key`). */
+export function bearerOf(request: IncomingMessage): string | null {
+  const header = /^Bearer\s+(\S+)\s*$/iu.exec(request.headers.authorization ?? '')?.[1];
+  const azure = request.headers['api-key'];
+  return header ?? (typeof azure === 'string' && azure !== '' ? azure : null);
+}

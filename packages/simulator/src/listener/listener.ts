@@ -1,0 +1,133 @@
+import { createServer, type IncomingMessage, type Server, STATUS_CODES } from 'node:http';
+import { createServer as createTlsServer } from 'node:https';
+import type { AddressInfo } from 'node:net';
+import type { Duplex } from 'node:stream';
+import { type WebSocket, WebSocketServer } from 'ws';
+import type { Clock } from '../clock.ts';
+import type { Fault, FaultPlan } from '../faults.ts';
+import { newEventId } from '../session/connection.ts';
+import { WireError } from '../session/wire-error.ts';
+import type { ClientSecrets } from './client-secrets.ts';
+import { type Access, judge, type Verdict } from './handshake.ts';
+import { errorBody, noiseHeaders, rest } from './rest.ts';
+import type { Certificate } from './tls.ts';
+
+// Sockets and requests at the door: plain or TLS, the same behaviour behind both.
+
+/** Beyond this a frame is not even read: the socket closes with 1009. */
+const PAYLOAD_BYTES_MAX = 24 * 1024 * 1024;
+
+export interface Door {
+  access: Access;
+  secrets: ClientSecrets;
+  faults: FaultPlan;
+  clock: Clock;
+  /** Whether one more session fits. */
+  hasRoom(): boolean;
+  /** Takes over a socket whose handshake went well. */
+  open(socket: WebSocket, verdict: Verdict & { kind: 'open' }): void;
+}
+
+export interface Listener {
+  port: number;
+  close(): Promise<void>;
+}
+
+/** Listens on one port. Rejects where the port cannot be had. */
+export async function listen(
+  host: string,
+  port: number,
+  certificate: Certificate | null,
+  door: Door,
+): Promise<Listener> {
+  const answer = (request: IncomingMessage, response: Parameters<typeof rest>[1]) =>
+    rest(request, response, door.secrets, door.access.isKey);
+  const server: Server = certificate ? createTlsServer(certificate, answer) : createServer(answer);
+  const sockets = new WebSocketServer({
+    noServer: true,
+    perMessageDeflate: false,
+    maxPayload: PAYLOAD_BYTES_MAX,
+    handleProtocols: (offered) => (offered.has('realtime') ? 'realtime' : false),
+  });
+  sockets.on('headers', (headers) => {
+    for (const [name, value] of Object.entries(noiseHeaders())) headers.push(`${name}: ${value}`);
+  });
+  server.on('upgrade', (request: IncomingMessage, socket: Duplex, head: Buffer) => {
+    // A client that hangs up during the handshake is no event for anybody.
+    socket.on('error', () => undefined);
+    upgrade(request, socket, head, sockets, door);
+  });
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject);
+    server.listen(port, host, () => {
+      server.off('error', reject);
+      resolve();
+    });
+  });
+  return {
+    port: (server.address() as AddressInfo).port,
+    close: () =>
+      new Promise((resolve) => {
+        for (const socket of sockets.clients) socket.terminate();
+        server.close(() => resolve());
+        server.closeAllConnections();
+      }),
+  };
+}
+
+function upgrade(request: IncomingMessage, socket: Duplex, head: Buffer, sockets: WebSocketServer, door: Door): void {
+  const verdict = judge(request, door.access);
+  const model = verdict.kind === 'open' ? verdict.model : undefined;
+  const fault = door.faults.take('upgrade', { model });
+  if (fault?.kind === 'drop') return void socket.destroy();
+  if (fault?.kind === 'stall') return;
+  if (fault?.kind === 'status') return refuse(socket, fault.status, faultBody(fault));
+  const accept = () => {
+    if (verdict.kind === 'http') return refuse(socket, verdict.status, errorBody(verdict.error));
+    if (verdict.kind === 'open' && !door.hasRoom()) {
+      return refuse(
+        socket,
+        503,
+        errorBody({ message: 'The simulator is at its limit of sessions.', type: 'server_error' }),
+      );
+    }
+    sockets.handleUpgrade(request, socket, head, (webSocket) => {
+      // Errors of a socket (a broken frame, a reset) end in its close event, which is where they are handled.
+      webSocket.on('error', () => undefined);
+      if (verdict.kind === 'open') door.open(webSocket, verdict);
+      else turnAway(webSocket, verdict);
+    });
+  };
+  if (fault?.kind === 'delay') door.clock.after(fault.ms, accept);
+  else accept();
+}
+
+/** The upgrade succeeds, then the reason comes as an event, then the close. */
+function turnAway(socket: WebSocket, { code, error, reason }: Verdict & { kind: 'close' }): void {
+  socket.send(JSON.stringify({ event_id: newEventId(), ...new WireError(error.code, error.message).toEvent(null) }));
+  socket.close(code, reason);
+}
+
+function faultBody(fault: Fault & { kind: 'status' }): string {
+  if (typeof fault.body === 'string') return fault.body;
+  if (fault.body !== undefined) return JSON.stringify(fault.body);
+  const limited = fault.status === 429;
+  return errorBody({
+    message: limited ? 'Rate limit reached. Please try again later.' : (STATUS_CODES[fault.status] ?? 'Error'),
+    type: limited ? 'rate_limit_error' : fault.status >= 500 ? 'server_error' : 'invalid_request_error',
+    code: limited ? 'rate_limit_exceeded' : null,
+  });
+}
+
+function refuse(socket: Duplex, status: number, body: string): void {
+  const headers = {
+    'content-type': 'application/json',
+    'content-length': String(Buffer.byteLength(body)),
+    connection: 'close',
+    ...noiseHeaders(),
+  };
+  const lines = Object.entries(headers)
+    .map(([name, value]) => `${name}: ${value}\r\n`)
+    .join('');
+  socket.end(`HTTP/1.1 ${status} ${STATUS_CODES[status] ?? 'Error'}\r\n${lines}\r\n${body}`);
+}
