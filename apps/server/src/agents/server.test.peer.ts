@@ -124,7 +124,8 @@ export class TestServer {
   readonly executions: Executions;
   /** Links in the order in which they were opened. */
   readonly links: AgentLink[] = [];
-  readonly sockets: WebSocket[] = [];
+  /** Their ends, when the server has dealt with them. */
+  readonly ends: Promise<unknown>[] = [];
   readonly #http: Server;
   readonly #ws: WebSocketServer;
   readonly #peers = new Set<TestAgent>();
@@ -143,8 +144,8 @@ export class TestServer {
     this.#http = createServer();
     this.#ws = new WebSocketServer({ server: this.#http, handleProtocols: () => AGENT_SUBPROTOCOL });
     this.#ws.on('connection', (socket) => {
-      this.sockets.push(socket);
       this.links.push(this.agents.accept(frameSocket(socket)));
+      this.ends.push(once(socket, 'close'));
     });
   }
 
