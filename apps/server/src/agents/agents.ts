@@ -97,7 +97,7 @@ export class Agents implements AgentDirectory, Workforce {
     const dot = target.indexOf('.');
     let open = 0;
     for (const { sessions } of this.#agents.get(target.slice(0, dot))?.instances.values() ?? []) {
-      for (const name of sessions.values()) if (name === target.slice(dot + 1)) open += 1;
+      for (const { name, closed } of sessions.values()) if (!closed && name === target.slice(dot + 1)) open += 1;
     }
     return open;
   }
@@ -227,16 +227,11 @@ export class Agents implements AgentDirectory, Workforce {
         this.#to.executions.noted(instance, frame);
         return;
       case 'session.handled':
-        if (!instance.sessions.delete(frame.session_id)) {
-          throw new ParleyError(
-            'permission_denied',
-            `this agent does not run the handler of session ${frame.session_id}`,
-          );
-        }
-        this.#to.sessions.handled(frame.session_id, frame.error);
+        // A handler may return after its session was given up, here or by a restart.
+        if (instance.sessions.delete(frame.session_id)) this.#to.sessions.handled(frame.session_id, frame.error);
         return;
       default:
-        instance.requests.take(instance, frame);
+        instance.requests.take(instance, frame, (reply) => link.sendText(reply));
     }
   }
 
@@ -285,7 +280,6 @@ export class Agents implements AgentDirectory, Workforce {
       wanted,
     });
     this.#log.info({ link_id: link.link_id, agent: frame.agent, instance_id: frame.instance_id }, 'agent registered');
-    instance.requests.reach((reply) => instance.link?.sendText(reply));
     this.#to.executions.resend(instance, again);
     this.#resumeSessions(link, instance, frame.sessions_open);
     this.#to.executions.available(frame.agent);
@@ -294,9 +288,10 @@ export class Agents implements AgentDirectory, Workforce {
   /** Handlers that it still runs go on; those it has lost are reported; those that were never its own are refused. */
   #resumeSessions(link: AgentLink, instance: AgentInstance, open: { session_id: string; after_seq: number }[]): void {
     const running = new Set(open.map((one) => one.session_id));
-    for (const session_id of instance.sessions.keys()) {
+    for (const [session_id, { closed }] of instance.sessions) {
       if (running.has(session_id)) continue;
       instance.sessions.delete(session_id);
+      if (closed) continue;
       const lost = new ParleyError('aborted', `agent ${instance.agent} came back without the handler of this session`);
       this.#to.sessions.handled(session_id, lost.toObject());
     }
@@ -313,7 +308,7 @@ export class Agents implements AgentDirectory, Workforce {
   }
 
   #opened(link: AgentLink, session_id: string, session: string): void {
-    if (link.state.kind === 'up') link.state.instance.sessions.set(session_id, session);
+    if (link.state.kind === 'up') link.state.instance.sessions.set(session_id, { name: session, closed: false });
     // Placed a moment before the link was cut. Told later, as any other loss is.
     else queueMicrotask(() => this.#to.sessions.handlerLost(link.link_id, [session_id], 'the agent link is gone'));
   }
@@ -341,7 +336,6 @@ export class Agents implements AgentDirectory, Workforce {
   #letGo(link: AgentLink, instance: AgentInstance, reason: string, clean: boolean): void {
     if (instance.link !== link) return;
     instance.link = null;
-    instance.requests.reach(null);
     const entry = this.#agents.get(instance.agent);
     if (entry) {
       entry.last_seen_ms = this.#clock.wall();
@@ -361,7 +355,8 @@ export class Agents implements AgentDirectory, Workforce {
     if (entry?.instances.get(instance.instance_id) === instance) entry.instances.delete(instance.instance_id);
     this.#log.warn({ agent: instance.agent, instance_id: instance.instance_id }, 'agent instance did not come back');
     this.#to.executions.gone(instance);
-    for (const session_id of instance.sessions.keys()) {
+    for (const [session_id, { closed }] of instance.sessions) {
+      if (closed) continue;
       const lost = new ParleyError('unavailable', `agent ${instance.agent} is gone`);
       this.#to.sessions.handled(session_id, lost.toObject());
     }

@@ -1,5 +1,5 @@
-// One process of an agent. Its link may be cut and come back; its work, its handlers and its requests are kept here
-// and not in the link.
+// One process of an agent. Its link may be cut and come back; its work and its handlers are kept here and not in the
+// link.
 
 import type { AgentLink } from './link.ts';
 import type { Registration } from './registration.ts';
@@ -11,8 +11,8 @@ export class AgentInstance implements Instance {
   registration: Registration;
   link: AgentLink | null = null;
   readonly executions = new Set<string>();
-  /** Handlers that it runs: session id to the name of the session. */
-  readonly sessions = new Map<string, string>();
+  /** Handlers that it runs, by the id of their sessions. A session may be closed before its handler has returned. */
+  readonly sessions = new Map<string, { name: string; closed: boolean }>();
   readonly requests: Requests;
   /** Work that it said it has from elsewhere (other servers), as of its last heartbeat. */
   foreign = { executions: 0, sessions: 0 };
@@ -38,7 +38,7 @@ export class AgentInstance implements Instance {
 
   /** Has something that is worth waiting for when its link is cut. */
   get busy(): boolean {
-    return this.executions.size > 0 || this.sessions.size > 0 || this.requests.waiting > 0;
+    return this.executions.size > 0 || this.sessions.size > 0;
   }
 
   dispatch(frame: string): void {

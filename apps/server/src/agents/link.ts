@@ -1,6 +1,6 @@
 // One agent link: frames in, frames out, and where it stands in its life. What a frame means is decided in agents.ts.
 //
-// P1  A frame is refused alone; the link stays. A link that keeps sending nonsense is closed.
+// P1  A frame is refused alone; the link stays. A link that keeps sending what cannot be read is closed.
 // P2  What waits to be sent is bounded: an agent that stops reading loses its link.
 
 import {
@@ -13,6 +13,7 @@ import {
   type ServerFrameOf,
 } from '@parley/core';
 import type { FrameClose, FrameSocket } from '@parley/transport';
+import type { ServerClock } from './clock.ts';
 import type { AgentInstance } from './instance.ts';
 import type { AgentLimits } from './limits.ts';
 import type { HandlerLink } from './ports.ts';
@@ -41,21 +42,16 @@ export class AgentLink implements HandlerLink {
   readonly #socket: FrameSocket;
   readonly #owner: LinkOwner;
   readonly #limits: AgentLimits;
-  readonly #now: () => number;
+  readonly #clock: ServerClock;
   #violations = 0;
 
-  constructor(
-    socket: FrameSocket,
-    owner: LinkOwner,
-    limits: AgentLimits,
-    time: { now: () => number; wall: () => number },
-  ) {
+  constructor(socket: FrameSocket, owner: LinkOwner, limits: AgentLimits, clock: ServerClock) {
     this.#socket = socket;
     this.#owner = owner;
     this.#limits = limits;
-    this.#now = time.now;
-    this.heard = time.now();
-    this.connected_at_ms = time.wall();
+    this.#clock = clock;
+    this.heard = clock.now();
+    this.connected_at_ms = clock.wall();
     socket.onFrame((frame) => this.#read(frame));
     socket.onDrain(() => owner.drained(this));
     socket.onClose((close) => owner.closed(this, close));
@@ -78,7 +74,8 @@ export class AgentLink implements HandlerLink {
   }
 
   event(session_id: string, event: EventRecord): void {
-    if (this.state.kind === 'up' && event.type === 'session.closed') this.state.instance.sessions.delete(session_id);
+    const handler = this.state.kind === 'up' ? this.state.instance.sessions.get(session_id) : undefined;
+    if (handler && event.type === 'session.closed') handler.closed = true;
     this.send({ type: 'session.event', session_id, event: event as Record<string, unknown> });
   }
 
@@ -95,12 +92,17 @@ export class AgentLink implements HandlerLink {
     }
   }
 
-  /** Refuses a frame; the link stays, unless this was one too many (P1). */
+  /** Says that a frame was refused; the link stays. */
   refuse(error: ParleyError): void {
     this.send({ type: 'agent.error', error: error.toObject() });
+  }
+
+  /** Refuses a frame that cannot be read; the link stays, unless this was one too many (P1). */
+  #misread(error: ParleyError): void {
+    this.refuse(error);
     this.#violations += 1;
     if (this.#violations > this.#limits.violations_max) {
-      const message = `${this.#violations} frames were refused since the last heartbeat; the last: ${error.message}`;
+      const message = `${this.#violations} frames could not be read since the last heartbeat; the last: ${error.message}`;
       this.close(new ParleyError('invalid_argument', message));
     }
   }
@@ -127,7 +129,7 @@ export class AgentLink implements HandlerLink {
 
   #read(frame: Buffer): void {
     if (this.state.kind === 'closed' || this.state.kind === 'closing') return;
-    this.heard = this.#now();
+    this.heard = this.#clock.now();
     if (frame.length > this.#limits.frame_bytes_max) {
       const message = `a frame may have at most ${this.#limits.frame_bytes_max} bytes, got ${frame.length}`;
       this.close(new ParleyError('resource_exhausted', message, { retryable: false }));
@@ -137,7 +139,7 @@ export class AgentLink implements HandlerLink {
     try {
       value = JSON.parse(frame.toString());
     } catch (error) {
-      this.refuse(new ParleyError('invalid_argument', `the frame is not JSON: ${(error as Error).message}`));
+      this.#misread(new ParleyError('invalid_argument', `the frame is not JSON: ${(error as Error).message}`));
       return;
     }
     const problem = problemOf('AgentFrame', value);
@@ -145,7 +147,7 @@ export class AgentLink implements HandlerLink {
       const error = new ParleyError('invalid_argument', problem.message, { details: { path: problem.path } });
       // Before it is registered, a mistake in the first frame leaves nothing to stay for.
       if (this.state.kind === 'joining') this.close(error);
-      else this.refuse(error);
+      else this.#misread(error);
       return;
     }
     try {

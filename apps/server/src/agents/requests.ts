@@ -1,7 +1,5 @@
-// Requests of one agent instance: function.call and session.*. Each gets exactly one reply.
-//
-// P1  A reply that finds no link waits for the next one of the same instance.
-// P2  A function.call that is repeated over a new link runs once: it is answered with the end of the first.
+// Requests of one agent instance: function.call and session.*. Each gets exactly one reply, over the link that it came
+// by. A reply whose link is gone is dropped: an agent takes a cut as its answer and never sends a request again.
 
 import { type AgentFrame, type ErrorObject, type ExecutionResource, isTerminal, ParleyError } from '@parley/core';
 import type { SessionHost } from './ports.ts';
@@ -12,23 +10,19 @@ type Asked = Exclude<RequestFrame, { type: 'function.cancel' }>;
 
 /** The one whose requests these are. */
 export interface Requester extends Instance {
-  readonly sessions: ReadonlyMap<string, string>;
+  readonly sessions: ReadonlyMap<string, unknown>;
 }
 
-/** function.calls that are remembered for P2 after their reply. */
-const CALLS_REMEMBERED_MAX = 1024;
+/** What became of a function.call: its execution has an id, or the caller gave up before it had. */
+type Call = { execution_id: string | null; cancelled: boolean };
+
+const GAVE_UP = 'the caller gave up';
 
 export class Requests {
   readonly #executions: ExecutionHost;
   readonly #sessions: SessionHost;
   readonly #requests_max: number;
-  readonly #waiting = new Set<string>();
-  /** request_id of a function.call to its execution. */
-  readonly #calls = new Map<string, string>();
-  /** request_ids that were cancelled before their execution had an id. */
-  readonly #cancelled = new Set<string>();
-  readonly #unsent: string[] = [];
-  #send: ((reply: string) => void) | null = null;
+  readonly #waiting = new Map<string, Call>();
 
   constructor(executions: ExecutionHost, sessions: SessionHost, requests_max: number) {
     this.#executions = executions;
@@ -36,48 +30,39 @@ export class Requests {
     this.#requests_max = requests_max;
   }
 
-  /** Without a reply so far, or with one that could not be sent. */
-  get waiting(): number {
-    return this.#waiting.size + this.#unsent.length;
-  }
-
-  /** Where replies go from now on; null while there is no link (P1). */
-  reach(send: ((reply: string) => void) | null): void {
-    this.#send = send;
-    if (send) for (const reply of this.#unsent.splice(0)) send(reply);
-  }
-
-  take(from: Requester, frame: RequestFrame): void {
+  /** @param reply takes the frame that answers. */
+  take(from: Requester, frame: RequestFrame, reply: (frame: string) => void): void {
     if (frame.type === 'function.cancel') this.#cancel(frame.request_id);
-    else void this.#serve(from, frame);
+    else void this.#serve(from, frame, reply);
   }
 
-  async #serve(from: Requester, frame: Asked): Promise<void> {
+  async #serve(from: Requester, frame: Asked, reply: (frame: string) => void): Promise<void> {
     const { request_id } = frame;
-    // Repeated while it is served: the one reply is still to come.
+    // The one reply to this id is still to come.
     if (this.#waiting.has(request_id)) return;
-    if (this.waiting >= this.#requests_max) {
-      const limit = this.#requests_max;
-      const message = `the agent is at its limit of ${limit} requests in flight`;
-      this.#reply(request_id, {
-        error: new ParleyError('resource_exhausted', message, { details: { limit } }).toObject(),
-      });
-      return;
-    }
-    this.#waiting.add(request_id);
-    let reply: { result: unknown } | { error: ErrorObject };
+    let answer: { result: unknown } | { error: ErrorObject };
     try {
-      reply = { result: (await this.#perform(from, frame)) ?? null };
+      this.#checkRoom();
+      const call: Call = { execution_id: null, cancelled: false };
+      this.#waiting.set(request_id, call);
+      answer = { result: (await this.#perform(from, frame, call)) ?? null };
     } catch (error) {
-      reply = { error: ParleyError.from(error, 'internal').toObject() };
+      answer = { error: ParleyError.from(error, 'internal').toObject() };
     }
     this.#waiting.delete(request_id);
-    this.#cancelled.delete(request_id);
-    this.#reply(request_id, reply);
+    reply(JSON.stringify({ type: 'reply', request_id, ...answer }));
   }
 
-  async #perform(from: Requester, frame: Asked): Promise<unknown> {
-    if (frame.type === 'function.call') return outputOf(await this.#call(from, frame));
+  #checkRoom(): void {
+    const limit = this.#requests_max;
+    if (this.#waiting.size < limit) return;
+    throw new ParleyError('resource_exhausted', `the agent is at its limit of ${limit} requests in flight`, {
+      details: { limit, current: this.#waiting.size },
+    });
+  }
+
+  async #perform(from: Requester, frame: Asked, call: Call): Promise<unknown> {
+    if (frame.type === 'function.call') return outputOf(await this.#call(from, frame, call));
     own(from, frame.session_id);
     switch (frame.type) {
       case 'session.say':
@@ -93,16 +78,18 @@ export class Requests {
     }
   }
 
-  async #call(from: Requester, frame: Extract<Asked, { type: 'function.call' }>): Promise<ExecutionResource> {
-    const known = this.#calls.get(frame.request_id);
-    if (known !== undefined) return this.#executions.ended(known);
+  async #call(
+    from: Requester,
+    frame: Extract<Asked, { type: 'function.call' }>,
+    call: Call,
+  ): Promise<ExecutionResource> {
     const { execution_id } = await this.#executions.start({
       target: frame.target,
       input: frame.input,
       ...this.#parent(from, frame.parent_execution_id, frame.session_id),
     });
-    this.#remember(frame.request_id, execution_id);
-    if (this.#cancelled.has(frame.request_id)) return this.#executions.cancel(execution_id, 'the caller gave up');
+    call.execution_id = execution_id;
+    if (call.cancelled) return this.#executions.cancel(execution_id, GAVE_UP);
     return this.#executions.ended(execution_id);
   }
 
@@ -119,28 +106,12 @@ export class Requests {
     throw new ParleyError('invalid_argument', 'function.call needs parent_execution_id or session_id');
   }
 
-  #remember(request_id: string, execution_id: string): void {
-    this.#calls.set(request_id, execution_id);
-    if (this.#calls.size <= CALLS_REMEMBERED_MAX) return;
-    for (const old of this.#calls.keys()) {
-      if (this.#waiting.has(old)) continue;
-      this.#calls.delete(old);
-      return;
-    }
-  }
-
   #cancel(request_id: string): void {
-    if (!this.#waiting.has(request_id)) return;
-    const execution_id = this.#calls.get(request_id);
-    if (execution_id === undefined) this.#cancelled.add(request_id);
-    // Whether it can be cancelled is told by the reply of the call itself.
-    else this.#executions.cancel(execution_id, 'the caller gave up').catch(() => undefined);
-  }
-
-  #reply(request_id: string, reply: { result: unknown } | { error: ErrorObject }): void {
-    const text = JSON.stringify({ type: 'reply', request_id, ...reply });
-    if (this.#send) this.#send(text);
-    else this.#unsent.push(text);
+    const call = this.#waiting.get(request_id);
+    if (!call || call.cancelled) return;
+    call.cancelled = true;
+    // How it ended is told by the reply to the call itself; a cancel that fails leaves it running.
+    if (call.execution_id !== null) this.#executions.cancel(call.execution_id, GAVE_UP).catch(() => undefined);
   }
 }
 

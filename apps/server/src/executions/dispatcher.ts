@@ -39,8 +39,12 @@ export class Dispatcher {
     this.#parts = parts;
   }
 
+  /** What was held back no longer stands before what running work calls. */
   drain(): void {
     this.#draining = true;
+    for (const entry of this.#parts.ledger.values()) {
+      if (entry.phase.kind === 'waiting' && !mayLeave(entry)) this.#queue.remove(entry);
+    }
   }
 
   /** Finds it a place, if there is one and nobody waits before it. Nothing is sent yet. */
@@ -51,7 +55,7 @@ export class Dispatcher {
   }
 
   #place(entry: Entry): boolean {
-    if (this.#draining && !entry.parent && entry.resource.session_id === undefined) return false;
+    if (this.#draining && !mayLeave(entry)) return false;
     if (!this.#queue.hasRoom(entry)) return false;
     const instance = this.#parts.workforce.place(entry.agent, entry.name);
     if (!instance) return false;
@@ -77,7 +81,7 @@ export class Dispatcher {
 
   enqueue(entry: Entry): void {
     entry.phase = { kind: 'waiting' };
-    this.#queue.add(entry);
+    if (!this.#draining || mayLeave(entry)) this.#queue.add(entry);
   }
 
   pump(agent: string): void {
@@ -229,6 +233,11 @@ export class Dispatcher {
     }
     return entries;
   }
+}
+
+/** While the server drains: what running work or an open session called. */
+function mayLeave(entry: Entry): boolean {
+  return entry.parent !== null || entry.resource.session_id !== undefined;
 }
 
 function notYours(execution_id: string): ParleyError {

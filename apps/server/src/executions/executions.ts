@@ -6,6 +6,7 @@ import {
   type AgentFrameOf,
   type BatchStatusResponse,
   type ExecutionResource,
+  type FunctionDeclaration,
   isTerminal,
   newId,
   ParleyError,
@@ -16,7 +17,7 @@ import { Deadlines } from '../agents/deadlines.ts';
 import type { ExecutionEngine, StartExecution } from '../agents/ports.ts';
 import { type ExecutionHost, type Instance, type Log, quiet, type Workforce } from '../agents/work.ts';
 import type { ExecutionQuery, Store, Write } from '../store/store.ts';
-import { checkInput, findFamily, findFunction, refuseEnded } from './admission.ts';
+import { checkInput, type Family, findFamily, findFunction, refuseEnded } from './admission.ts';
 import { Dispatcher } from './dispatcher.ts';
 import { type Ending, ENDINGS } from './ending.ts';
 import { Entry, WAITING } from './entry.ts';
@@ -40,6 +41,14 @@ export interface Claim {
   scope: string;
   key: string;
   fingerprint: string;
+}
+
+/** What the checks of a start found out. */
+interface Admission {
+  declaration: FunctionDeclaration;
+  /** The input as JSON text. */
+  text: string;
+  family: Family;
 }
 
 export class Executions implements ExecutionEngine, ExecutionHost {
@@ -95,7 +104,9 @@ export class Executions implements ExecutionEngine, ExecutionHost {
       const existing = await this.#store.claim(claim.scope, claim.key);
       if (existing) return this.#replay(claim, existing);
     }
-    const { resource, entry } = await this.#admit(request);
+    const admission = await this.#check(request);
+    const entry = this.#admit(request, admission);
+    const { resource } = entry;
     const unit: Write[] = [{ op: 'execution.insert', execution: resource }];
     if (claim) {
       const result = JSON.stringify({ execution_id: entry.id });
@@ -277,7 +288,7 @@ export class Executions implements ExecutionEngine, ExecutionHost {
 
   // The steps of a start, and the stop.
 
-  async #admit(request: StartExecution): Promise<{ resource: ExecutionResource; entry: Entry }> {
+  async #check(request: StartExecution): Promise<Admission> {
     const { target, input = {} } = request;
     const declaration = findFunction(this.#workforce, target);
     const text = checkInput(declaration, target, input, this.#limits);
@@ -287,14 +298,19 @@ export class Executions implements ExecutionEngine, ExecutionHost {
     if (this.#drained && !family.parent && family.session_id === undefined) {
       throw new ParleyError('unavailable', 'the server is draining');
     }
+    return { declaration, text, family };
+  }
+
+  /** Takes it in. Its row must be committed in the same turn: an end that comes next is committed after it. */
+  #admit(request: StartExecution, { declaration, text, family }: Admission): Entry {
     const timeout_ms = request.timeout_ms ?? declaration.timeout_ms ?? this.#limits.timeout_ms;
     const resource: ExecutionResource = {
       execution_id: request.execution_id ?? newId('execution'),
       workflow_id: family.workflow_id,
-      target,
+      target: request.target,
       kind: declaration.kind,
       status: 'queued',
-      input,
+      input: request.input === undefined ? {} : request.input,
       created_at_ms: this.#clock.wall(),
     };
     if (family.parent_execution_id !== undefined) resource.parent_execution_id = family.parent_execution_id;
@@ -305,7 +321,7 @@ export class Executions implements ExecutionEngine, ExecutionHost {
     this.#arm(entry, timeout_ms);
     // The row says whether it leaves at once or waits: after a crash that decides whether it may be given out again.
     if (!this.#dispatcher.assign(entry)) entry.resource = { ...resource, reason: WAITING };
-    return { resource: entry.resource, entry };
+    return entry;
   }
 
   /** It did not come to be: its row was refused. */
