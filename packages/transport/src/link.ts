@@ -93,10 +93,9 @@ export class Link {
           continue;
         }
         const opened = await this.#open();
+        if (this.#stopping.signal.aborted) break;
         if (opened.kind === 'fatal') throw opened.error;
-        if (opened.kind === 'retryable') {
-          if (!this.#stopping.signal.aborted) this.#retryLater(opened.error);
-        }
+        if (opened.kind === 'retryable') this.#retryLater(opened.error);
       }
     } finally {
       // A stop says goodbye; after a refusal there is nobody to say it to, and closing twice does nothing.
@@ -211,8 +210,9 @@ export class Link {
     // How a connection that was replaced ends says nothing about the link.
     if (!this.#retiring.delete(connection)) {
       this.#current = null;
+      // A peer may let go of the last connection before it has answered on the next one: that one tells (P1).
+      this.#fatal = this.#replacing ? null : fatalClose(close);
       this.#replacing = false;
-      this.#fatal = fatalClose(close);
       const livedMs = this.#clock.now() - connection.openedAt;
       this.#backoff.lived(livedMs);
       if (!this.#fatal && !this.#stopping.signal.aborted) {
