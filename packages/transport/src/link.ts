@@ -151,10 +151,10 @@ export class Link {
       return { kind: refusal.retryable ? 'retryable' : 'fatal', error: refusal };
     }
     return new Promise((resolve) => {
-      let waiting = true;
+      let phase: 'waiting' | 'up' | 'refused' = 'waiting';
       const settle = (opened: Opened): void => {
-        if (!waiting) return;
-        waiting = false;
+        if (phase !== 'waiting') return;
+        phase = opened.kind === 'ok' ? 'up' : 'refused';
         timer.cancel();
         this.#stopping.signal.removeEventListener('abort', cut);
         resolve(opened);
@@ -166,10 +166,8 @@ export class Link {
       const cut = (): void => refuse(new ParleyError('unavailable', 'stopped before the welcome'));
       const connection = new LinkConnection(socket, this.#clock, this.#options.bufferedBytesMax ?? 8 * 1024 * 1024, {
         frame: (frame) => {
-          if (!waiting) {
-            this.#peer.frame(frame, connection);
-            return;
-          }
+          if (phase === 'up') this.#peer.frame(frame, connection);
+          if (phase !== 'waiting') return;
           try {
             const terms = this.#peer.welcome(frame);
             if (!terms) return;
@@ -181,7 +179,7 @@ export class Link {
         },
         writable: () => this.#peer.writable(connection),
         closed: (_, close) => {
-          if (!waiting) return this.#closed(connection, close);
+          if (phase === 'up') return this.#closed(connection, close);
           const error =
             fatalClose(close) ??
             new ParleyError('unavailable', `the peer closed the link with ${describeClose(close)}`);
