@@ -1,7 +1,9 @@
-import { expect, test } from 'vitest';
+import { expect, expectTypeOf, test } from 'vitest';
 import { z } from 'zod';
 import { Agent } from './agent.ts';
-import { ControlPlane, memoryLog } from './control-plane.test.peer.ts';
+import { ControlPlane, memoryLog, serving } from './control-plane.test.peer.ts';
+import type { FunctionRef } from './functions.ts';
+import type { SessionOptions } from './session-options.ts';
 
 test('an agent registers what was declared, runs a function, and keeps its result until it is settled', async () => {
   await using plane = await ControlPlane.listen();
@@ -89,4 +91,79 @@ test('a handler answers turns: input, call, say', async () => {
     reply_audio_ms: 0,
   });
   await handle.drain();
+});
+
+test('mistakes are thrown where they are made', () => {
+  const agent = new Agent('support');
+  const simulated = { provider: 'simulator', transport: 'websocket' };
+  expect(() => new Agent('Support')).toThrow("an agent's name must match");
+  expect(() => agent.session('voice', { provider: '', transport: '' })).toThrow('Session provider is required');
+  expect(() => agent.session('voice', { provider: 'acme', transport: 'websocket' })).toThrow(
+    "Unknown session provider 'acme'",
+  );
+  expect(() => agent.session('voice', { ...simulated, turnDetection: { type: 'server_vad', threshold: 2 } })).toThrow(
+    'turn_detection.threshold must be at most 1',
+  );
+  expect(() => agent.session('voice', { ...simulated, ...{ turnDetecton: null } })).toThrow(
+    'turn_detecton is not a known field',
+  );
+  expect(() => agent.session('voice', { ...simulated, responder: 'handler' })).toThrow(
+    "has the responder 'handler' and no handler",
+  );
+  expect(() => agent.session('voice', { ...simulated, ...{ client_events: [] }, clientEvents: [] })).toThrow(
+    'session has both',
+  );
+  agent.session('voice', simulated).skill('find', {}, () => 1);
+  expect(() => agent.session('voice', simulated)).toThrow("agent support has a session 'voice' already");
+  expect(() => agent.reasoner('find', {}, () => 1)).toThrow("agent support has a function 'find' already");
+  expect(() => agent.skill('no name', {}, () => 1)).toThrow('name must match');
+  expect(() => agent.skill('date', { input: z.date() }, () => 1)).toThrow('the schema has no JSON form');
+  expect(() => agent.skill('broken', { input: { type: 'no such type' } }, () => 1)).toThrow(
+    'input_schema is not a valid JSON Schema',
+  );
+  expect(() => agent.skill('late', { timeoutMs: 0 }, () => 1)).toThrow('timeout_ms must be at least 1');
+  expect(() => agent.start({ executionsMax: 0 })).toThrow('executionsMax must be a whole number of at least 1');
+  expect(() => agent.start({ url: 'ftp://x' })).toThrow('url must start with');
+});
+
+test('options are camelCase, and the names of the wire pass too', async () => {
+  const camel = new Agent('camel').session('voice', {
+    provider: 'simulator',
+    transport: 'websocket',
+    turnDetection: { type: 'semantic_vad', eagerness: 'low', createResponse: false },
+    clientEvents: ['audio'],
+    limits: { maxConcurrent: 3, idleTimeoutMs: 9_000 },
+    metadata: { customerId: 7 },
+  });
+  const fromFile = JSON.parse(`{
+    "provider": "simulator", "transport": "websocket",
+    "turn_detection": { "type": "semantic_vad", "eagerness": "low", "create_response": false },
+    "client_events": ["audio"], "limits": { "max_concurrent": 3, "idle_timeout_ms": 9000 },
+    "metadata": { "customerId": 7 }
+  }`) as SessionOptions;
+  const wire = new Agent('wire').session('voice', fromFile);
+  await using first = await serving(camel);
+  await using second = await serving(wire);
+  expect(first.register.sessions).toEqual(second.register.sessions);
+  expect(first.register.sessions[0]).toMatchObject({
+    turn_detection: { type: 'semantic_vad', eagerness: 'low', create_response: false, interrupt_response: true },
+    client_events: ['audio'],
+    limits: { max_concurrent: 3, idle_timeout_ms: 9_000 },
+    metadata: { customerId: 7 },
+  });
+});
+
+test('a reference carries the types of its function', async () => {
+  const agent = new Agent('support');
+  const find = agent.skill('find', { input: z.object({ order: z.coerce.number() }) }, async ({ order }) => ({
+    order: order + 1,
+  }));
+  expectTypeOf(find).toEqualTypeOf<FunctionRef<{ order: unknown }, { order: number }>>();
+  agent.reasoner('think', { input: z.object({ a: z.string().optional() }) }, async (input, context) => {
+    expectTypeOf(input).toEqualTypeOf<{ a?: string | undefined }>();
+    const found = await context.call(find, { order: '1' });
+    expectTypeOf(found).toEqualTypeOf<{ order: number }>();
+    const text = await context.call<string>('other.name', { any: 'thing' });
+    expectTypeOf(text).toEqualTypeOf<string>();
+  });
 });

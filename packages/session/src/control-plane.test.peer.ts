@@ -13,6 +13,8 @@ import {
   type ServerFrame,
 } from '@parley/core';
 import { type WebSocket, WebSocketServer } from 'ws';
+import type { Agent, AgentHandle } from './agent.ts';
+import type { AgentOptions } from './settings.ts';
 
 type Waiting = { test: (frame: AgentFrame) => boolean; resolve: (frame: AgentFrame) => void };
 
@@ -73,7 +75,7 @@ export class PeerLink {
     this.send({
       type: 'agent.registered',
       link_id: this.id,
-      agent_id: newId('agent'),
+      agent_id: 'agent_1',
       heartbeat_ms: 10_000,
       lease_ms: 30_000,
       frame_bytes_max: 16 * 1024 * 1024,
@@ -200,4 +202,45 @@ export function memoryLog(): { entries: string[]; log: import('./log.ts').Log } 
     (message: string, fields: Record<string, unknown> = {}): void =>
       void entries.push(`${level} ${message} ${JSON.stringify(fields)}`);
   return { entries, log: { debug: at('debug'), info: at('info'), warn: at('warn'), error: at('error') } };
+}
+
+/** Starts an agent against a control plane of its own; both are gone at the end of the scope. */
+export async function serving(
+  agent: Agent,
+  options: AgentOptions = {},
+): Promise<
+  {
+    plane: ControlPlane;
+    link: PeerLink;
+    handle: AgentHandle;
+    register: AgentFrameOf<'agent.register'>;
+  } & AsyncDisposable
+> {
+  const plane = await ControlPlane.listen();
+  const handle = agent.start({
+    log: memoryLog().log,
+    backoff: { minMs: 1, maxMs: 2 },
+    stopMs: 50,
+    ...options,
+    url: plane.url,
+  });
+  const link = await plane.link();
+  const register = await link.register();
+  await handle.ready;
+  return {
+    plane,
+    link,
+    handle,
+    register,
+    [Symbol.asyncDispose]: async () => {
+      void handle.stop().catch(() => undefined);
+      await handle.stop().catch(() => undefined);
+      await plane[Symbol.asyncDispose]();
+    },
+  };
+}
+
+/** Resolves when a condition holds; it is looked at after each turn of the event loop. */
+export async function until(condition: () => boolean): Promise<void> {
+  while (!condition()) await new Promise((resolve) => setImmediate(resolve));
 }

@@ -26,6 +26,8 @@ export interface Execution {
   readonly dispatch: Dispatch;
   readonly over: LinkConnection;
   readonly abort: AbortController;
+  /** The timeout, and after an abort the time left to end by itself. */
+  timer: { cancel(): void } | null;
 }
 
 export interface ExecutionPorts {
@@ -78,7 +80,7 @@ export class Executions {
       this.#ports.log.warn('an execution that was settled was dispatched again', { execution_id: id });
       return;
     }
-    const execution: Execution = { dispatch, over, abort: new AbortController() };
+    const execution: Execution = { dispatch, over, abort: new AbortController(), timer: null };
     const definition = this.#ports.functions.get(dispatch.function);
     if (!definition) {
       return this.#refuse(execution, new ParleyError('not_found', `this agent has no function '${dispatch.function}'`));
@@ -89,11 +91,10 @@ export class Executions {
     }
     this.#open.set(id, execution);
     this.#ports.accepted(execution);
-    const timer = this.#ports.clock.after(dispatch.timeout_ms, () => {
+    execution.timer = this.#ports.clock.after(dispatch.timeout_ms, () => {
       const message = `${dispatch.function} did not end within ${dispatch.timeout_ms} ms`;
       this.#abort(execution, new ParleyError('deadline_exceeded', message));
     });
-    execution.abort.signal.addEventListener('abort', () => timer.cancel());
     this.#waiting.add(execution);
     this.#startNext();
   }
@@ -121,13 +122,11 @@ export class Executions {
       if (wanted.has(id)) this.#ports.accepted(execution);
       else if (!execution.over.up) this.cancel(id, 'the control plane no longer wants it');
     }
-    for (const id of [...this.#ports.results.ids()]) {
-      if (!wanted.has(id)) this.#ports.results.settled(id);
-    }
+    this.#ports.results.resumed(wanted);
   }
 
   cancelAll(reason: ParleyError): void {
-    for (const execution of [...this.#open.values()]) this.#abort(execution, reason);
+    for (const execution of this.#open.values()) this.#abort(execution, reason);
   }
 
   #refuse(execution: Execution, error: ParleyError): void {
@@ -174,9 +173,10 @@ export class Executions {
   /** Tells the body to stop, and gives it up when it does not. */
   #abort(execution: Execution, reason: ParleyError): void {
     if (execution.abort.signal.aborted) return;
+    execution.timer?.cancel();
     execution.abort.abort(reason);
     if (this.#waiting.delete(execution)) return this.#fail(execution, reason);
-    this.#ports.clock.after(this.#limits.cancelMs, () => this.#fail(execution, reason));
+    execution.timer = this.#ports.clock.after(this.#limits.cancelMs, () => this.#fail(execution, reason));
   }
 
   #fail(execution: Execution, error: unknown): void {
@@ -200,6 +200,7 @@ export class Executions {
     const { execution_id } = execution.dispatch;
     // The first end counts (P2).
     if (!this.#open.delete(execution_id)) return;
+    execution.timer?.cancel();
     execution.abort.abort(new ParleyError('cancelled', 'the execution has ended'));
     this.#ports.results.keep({ execution_id, status, ...(error && { error }) }, output, execution.over);
     this.#ports.changed();

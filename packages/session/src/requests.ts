@@ -1,7 +1,10 @@
 // Requests to the server, each answered by one `reply`.
 //
-// P1  Every promise settles: by its reply, by its signal, when its connection is cut, or at the stop.
-// P2  A request that was sent is never sent again: whether it ran is not known, and the error says so.
+// P1  Every promise settles: by its reply, by its signal, or at the stop.
+// P2  A reply that a cut link took with it is asked for again over the next one, under the same request_id, which a
+//     server runs once. Before that the server is given time to send what it has (see `repeat`).
+// P3  Another server does not know what the last one ran: there nothing is asked again, and the error says that the
+//     outcome is unknown.
 
 import { type AgentFrame, newId, ParleyError, type ServerFrameOf } from '@parley/core';
 import type { LinkConnection } from '@parley/transport';
@@ -20,9 +23,12 @@ export interface RequestRoute {
 }
 
 interface Pending {
-  resolve: (result: unknown) => void;
-  reject: (error: ParleyError) => void;
+  readonly frame: RequestFrame & { request_id: string };
+  posted: Posted;
+  /** Null while it waits in the outbox. */
   sentOver: LinkConnection | null;
+  readonly resolve: (result: unknown) => void;
+  readonly reject: (error: ParleyError) => void;
 }
 
 export class Requests {
@@ -35,10 +41,6 @@ export class Requests {
     this.#max = max;
   }
 
-  get size(): number {
-    return this.#pending.size;
-  }
-
   /** True when a reply is still expected over this connection. */
   uses(connection: LinkConnection): boolean {
     return [...this.#pending.values()].some((pending) => pending.sentOver === connection);
@@ -47,59 +49,61 @@ export class Requests {
   /**
    * Sends a request and waits for its reply.
    * @throws ParleyError the error of the reply; `resource_exhausted` past the limit of open requests; the reason of the
-   * signal; `unavailable` when the link was cut before the answer.
+   * signal; `unavailable` when the outcome is unknown (P3).
    */
-  send(request: RequestFrame, { over, signal }: RequestRoute): Promise<unknown> {
-    return new Promise((resolve, reject) => {
-      if (signal?.aborted) throw ParleyError.from(signal.reason, 'cancelled');
-      if (this.#pending.size >= this.#max) {
-        throw new ParleyError('resource_exhausted', `${this.#max} requests to the control plane are open already`, {
-          details: { limit: this.#max, current: this.#pending.size },
-        });
-      }
-      const request_id = newId('request');
-      const abandon = (): void => {
-        this.#pending.delete(request_id);
-        signal?.removeEventListener('abort', abandon);
-        if (!this.#outbox.withdraw(posted) && request.type === 'function.call') this.#cancel(request_id, pending);
-        reject(ParleyError.from(signal?.reason, 'cancelled'));
-      };
-      const pending: Pending = {
-        resolve: (result) => {
-          signal?.removeEventListener('abort', abandon);
-          resolve(result);
-        },
-        reject: (error) => {
-          signal?.removeEventListener('abort', abandon);
-          reject(error);
-        },
-        sentOver: null,
-      };
-      const posted: Posted = this.#outbox.post({ ...request, request_id }, over, (connection) => {
-        pending.sentOver = connection;
+  async send(request: RequestFrame, { over, signal }: RequestRoute): Promise<unknown> {
+    if (signal?.aborted) throw ParleyError.from(signal.reason, 'cancelled');
+    if (this.#pending.size >= this.#max) {
+      throw new ParleyError('resource_exhausted', `${this.#max} requests to the control plane are open already`, {
+        details: { limit: this.#max, current: this.#pending.size },
       });
-      this.#pending.set(request_id, pending);
-      signal?.addEventListener('abort', abandon, { once: true });
-    });
+    }
+    const { promise, resolve, reject } = Promise.withResolvers<unknown>();
+    const frame = { ...request, request_id: newId('request') };
+    const sent = (connection: LinkConnection): void => {
+      pending.sentOver = connection;
+    };
+    const pending: Pending = { frame, posted: { text: '', over, sent }, sentOver: null, resolve, reject };
+    pending.posted = this.#outbox.post(frame, over, sent);
+    this.#pending.set(frame.request_id, pending);
+    const abandon = (): void => this.#abandon(pending, ParleyError.from(signal?.reason, 'cancelled'));
+    signal?.addEventListener('abort', abandon, { once: true });
+    try {
+      return await promise;
+    } finally {
+      signal?.removeEventListener('abort', abandon);
+    }
   }
 
   reply(frame: ServerFrameOf<'reply'>): void {
     const pending = this.#take(frame.request_id);
-    if (!pending) return;
-    if (frame.error) pending.reject(ParleyError.from(frame.error));
-    else pending.resolve(frame.result);
+    if (frame.error) pending?.reject(ParleyError.from(frame.error));
+    else pending?.resolve(frame.result);
   }
 
-  /** A connection ended: its replies are lost (P2). */
-  down(connection: LinkConnection): void {
+  /**
+   * Asks again for replies whose connection has ended. To be called when the server has answered a heartbeat on the
+   * new connection: replies that it kept for us came before that answer.
+   */
+  repeat(): void {
+    for (const pending of this.#pending.values()) {
+      if (pending.sentOver === null || pending.sentOver.up) continue;
+      pending.sentOver = null;
+      try {
+        pending.posted = this.#outbox.post(pending.frame, pending.posted.over, pending.posted.sent);
+      } catch (error) {
+        this.#take(pending.frame.request_id)?.reject(ParleyError.from(error));
+      }
+    }
+  }
+
+  /** Another server answers now (P3). */
+  forget(): void {
     for (const [id, pending] of this.#pending) {
-      if (pending.sentOver !== connection) continue;
-      this.#take(id)?.reject(
-        new ParleyError('unavailable', 'the agent link was cut before the answer; whether the request ran is unknown', {
-          retryable: false,
-          details: { request_id: id, outcome: 'unknown' },
-        }),
-      );
+      if (pending.sentOver === null || pending.sentOver.up) continue;
+      const message = 'the control plane was replaced before it answered; whether the request ran is unknown';
+      const details = { request_id: id, outcome: 'unknown' };
+      this.#take(id)?.reject(new ParleyError('unavailable', message, { retryable: false, details }));
     }
   }
 
@@ -108,14 +112,18 @@ export class Requests {
     for (const id of this.#pending.keys()) this.#take(id)?.reject(error);
   }
 
+  #abandon(pending: Pending, reason: ParleyError): void {
+    const { request_id, type } = pending.frame;
+    if (!this.#take(request_id)) return;
+    pending.reject(reason);
+    if (this.#outbox.withdraw(pending.posted) || type !== 'function.call') return;
+    // Only told where there is a link: a server that loses an agent for good cancels what it called.
+    this.#outbox.route(pending.posted.over)?.send(JSON.stringify({ type: 'function.cancel', request_id }));
+  }
+
   #take(id: string): Pending | undefined {
     const pending = this.#pending.get(id);
     this.#pending.delete(id);
     return pending;
-  }
-
-  #cancel(request_id: string, pending: Pending): void {
-    // A server that is gone cancels by itself, so only a live connection is told.
-    if (pending.sentOver?.up) pending.sentOver.send(JSON.stringify({ type: 'function.cancel', request_id }));
   }
 }

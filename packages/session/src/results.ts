@@ -74,6 +74,14 @@ export class Results {
     }
   }
 
+  /** After a cut: what the server does not want is forgotten. Results of other live links are left. */
+  resumed(wanted: ReadonlySet<string>): void {
+    for (const [id, kept] of this.#kept) {
+      if (wanted.has(id)) this.repeat(id);
+      else if (!kept.over?.up) this.settled(id);
+    }
+  }
+
   /** The server has it, or does not want it. */
   settled(execution_id: string): void {
     const kept = this.#kept.get(execution_id);

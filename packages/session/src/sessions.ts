@@ -1,7 +1,8 @@
 // The handlers that run here, one for each open session.
 //
 // P1  A handler that throws, or never returns, touches no other session.
-// P2  `session.handled` is said once a handler ended, and again over each new link, until the session is closed.
+// P2  `session.handled` is said once a handler ended, and again when the link that took it was cut, until the session
+//     is closed. A session that is closed already is not told.
 
 import { type AgentFrameOf, ParleyError, type ServerFrameOf } from '@parley/core';
 import type { LinkConnection } from '@parley/transport';
@@ -19,8 +20,8 @@ export interface SessionPorts {
   agent: string;
   definitions: ReadonlyMap<string, SessionDefinition>;
   request(frame: RequestFrame, over: LinkConnection | null, signal: AbortSignal): Promise<unknown>;
-  /** Sends a frame when there is a link; false when there is none. */
-  send(frame: AgentFrameOf<'session.handled'>, over: LinkConnection | null): boolean;
+  /** Sends a frame when there is a link. Returns the connection that took it, or null. */
+  send(frame: AgentFrameOf<'session.handled'>, over: LinkConnection | null): LinkConnection | null;
   changed(): void;
   log: Log;
 }
@@ -31,6 +32,8 @@ interface Open {
   over: LinkConnection;
   /** What to say about how the handler ended; null while it runs. */
   handled: AgentFrameOf<'session.handled'> | null;
+  /** The connection that took it. */
+  saidOver: LinkConnection | null;
   /** `session.closed` was seen: nothing follows. */
   closed: boolean;
 }
@@ -68,7 +71,6 @@ export class Sessions {
     const known = this.#open.get(frame.session_id);
     if (known) {
       known.over = over;
-      this.#sayHandled(known);
       return;
     }
     const handler = this.#ports.definitions.get(frame.session)?.handler;
@@ -92,6 +94,7 @@ export class Sessions {
       }),
       over,
       handled: null,
+      saidOver: null,
       closed: false,
     };
     this.#open.set(frame.session_id, open);
@@ -114,12 +117,12 @@ export class Sessions {
     this.#closed(open);
   }
 
-  /** A new link: what ended while there was none is said now. */
-  resumed(over: LinkConnection): void {
-    for (const open of this.#open.values()) {
-      if (!open.over.up) open.over = over;
-      this.#sayHandled(open);
-    }
+  /**
+   * Says again what a cut link took with it. To be called when the server has answered a heartbeat on the new
+   * connection: it has told by then which sessions are gone.
+   */
+  repeat(): void {
+    for (const open of this.#open.values()) this.#sayHandled(open);
   }
 
   endAll(error: ParleyError): void {
@@ -145,15 +148,15 @@ export class Sessions {
     open.handled = { type: 'session.handled', session_id: session.id, ...error };
     session.log.info('the handler ended', failure === null ? {} : { code: failure.code });
     session.end(new ParleyError('failed_precondition', 'the handler of this session has ended'));
-    this.#sayHandled(open);
     if (open.closed) this.#open.delete(session.id);
+    else this.#sayHandled(open);
     const ended = [...this.#open.values()].filter(({ handled }) => handled);
     if (ended.length > HANDLED_MAX) this.#open.delete((ended[0] as Open).session.id);
     this.#ports.changed();
   }
 
   #sayHandled(open: Open): void {
-    if (open.handled) this.#ports.send(open.handled, open.over);
+    if (open.handled && !open.saidOver?.up) open.saidOver = this.#ports.send(open.handled, open.over);
   }
 
   #closed(open: Open): void {

@@ -68,7 +68,9 @@ export class AgentWorker implements LinkPeer {
   readonly #sessions: Sessions;
   readonly #registered = Promise.withResolvers<void>();
   #linkId: string | null = null;
-  #refusal: ParleyError | null = null;
+  /** Made by the control plane: another one has another. */
+  #agentId: string | null = null;
+  #deadline: { cancel(): void } | null = null;
   #phase: Phase = 'serving';
 
   constructor(agent: AgentParts, settings: WorkerSettings) {
@@ -145,6 +147,7 @@ export class AgentWorker implements LinkPeer {
       this.#log.error('the control plane refused this agent', { code: end.code, message: end.message });
       throw end;
     } finally {
+      this.#deadline?.cancel();
       this.#phase = 'stopped';
       this.#linkId = null;
       this.#registered.reject(end);
@@ -160,7 +163,7 @@ export class AgentWorker implements LinkPeer {
     this.#phase = 'draining';
     this.#log.info('draining', { executions: this.#executions.size, sessions: this.#sessions.size });
     if (this.#link.current) this.#say({ type: 'agent.drain' }, null);
-    this.#clock.after(this.#settings.drainMs, () => this.stop());
+    this.#deadline = this.#clock.after(this.#settings.drainMs, () => this.stop());
     this.#reconcile();
   }
 
@@ -172,7 +175,8 @@ export class AgentWorker implements LinkPeer {
     const reason = new ParleyError('unavailable', 'the agent is stopping', { retryable: true });
     this.#executions.cancelAll(reason);
     this.#sessions.endAll(reason);
-    this.#clock.after(this.#settings.stopMs, () => this.#link.stop());
+    this.#deadline?.cancel();
+    this.#deadline = this.#clock.after(this.#settings.stopMs, () => this.#link.stop());
     this.#reconcile();
   }
 
@@ -196,9 +200,7 @@ export class AgentWorker implements LinkPeer {
 
   welcome(raw: unknown): LinkTerms | null {
     const frame = this.#read(raw);
-    if (frame?.type === 'agent.error') this.#refusal = ParleyError.from(frame.error);
-    // The close that follows a refusal says whether to come back; without one, the refusal itself does.
-    if (frame?.type === 'agent.error' && !this.#refusal?.retryable) throw this.#refusal;
+    if (frame?.type === 'agent.error') throw ParleyError.from(frame.error);
     if (frame?.type !== 'agent.registered') return null;
     return { heartbeatMs: frame.heartbeat_ms, leaseMs: frame.lease_ms, frameBytesMax: frame.frame_bytes_max };
   }
@@ -216,8 +218,10 @@ export class AgentWorker implements LinkPeer {
     this.#log.info('registered', { link_id: frame.link_id });
     if (this.#phase !== 'serving') this.#say({ type: 'agent.drain' }, connection);
     this.#executions.resumed(new Set(frame.wanted));
-    this.#results.repeatAll(0);
-    this.#sessions.resumed(connection);
+    if (this.#agentId !== null && this.#agentId !== frame.agent_id) this.#requests.forget();
+    this.#agentId = frame.agent_id;
+    // Its answer comes after everything that the server kept for us.
+    connection.send(this.heartbeat());
     this.#outbox.flush();
     this.#registered.resolve();
     this.#reconcile();
@@ -236,6 +240,10 @@ export class AgentWorker implements LinkPeer {
         return this.#sessions.open(frame, connection);
       case 'session.event':
         return this.#sessions.event(frame, connection);
+      case 'agent.alive':
+        if (connection !== this.#link.current) return;
+        this.#sessions.repeat();
+        return this.#requests.repeat();
       case 'reply':
         return this.#requests.reply(frame);
       case 'server.drain':
@@ -254,10 +262,11 @@ export class AgentWorker implements LinkPeer {
     this.#outbox.flush();
   }
 
-  down(connection: LinkConnection, close: { code: number; reason: string }): void {
+  down(_connection: LinkConnection, close: { code: number; reason: string }): void {
     this.#log.warn('the link ended', { code: close.code, reason: close.reason });
     if (!this.#link.current) this.#linkId = null;
-    this.#requests.down(connection);
+    // A connection that was replaced is gone: see what it took with it.
+    this.#link.current?.send(this.heartbeat());
     this.#reconcile();
   }
 
@@ -269,7 +278,7 @@ export class AgentWorker implements LinkPeer {
 
   /** Looks at the state and does the next thing: lets go of replaced links, and ends a drain that is done. */
   #reconcile(): void {
-    for (const connection of [...this.#link.retiring]) {
+    for (const connection of this.#link.retiring) {
       const used = [this.#executions, this.#results, this.#sessions, this.#requests].some((part) =>
         part.uses(connection),
       );
@@ -294,8 +303,9 @@ export class AgentWorker implements LinkPeer {
     return null;
   }
 
-  #say(frame: AgentFrame, over: LinkConnection | null): boolean {
-    return this.#outbox.route(over)?.send(JSON.stringify(frame)) ?? false;
+  #say(frame: AgentFrame, over: LinkConnection | null): LinkConnection | null {
+    const connection = this.#outbox.route(over);
+    return connection?.send(JSON.stringify(frame)) ? connection : null;
   }
 
   #contextOf({ dispatch, over, abort }: Execution): Context {

@@ -93,10 +93,9 @@ export class Link {
           continue;
         }
         const opened = await this.#open();
+        if (this.#stopping.signal.aborted) break;
         if (opened.kind === 'fatal') throw opened.error;
-        if (opened.kind === 'retryable') {
-          if (!this.#stopping.signal.aborted) this.#retryLater(opened.error);
-        }
+        if (opened.kind === 'retryable') this.#retryLater(opened.error);
       }
     } finally {
       // A stop says goodbye; after a refusal there is nobody to say it to, and closing twice does nothing.
@@ -152,10 +151,10 @@ export class Link {
       return { kind: refusal.retryable ? 'retryable' : 'fatal', error: refusal };
     }
     return new Promise((resolve) => {
-      let waiting = true;
+      let phase: 'waiting' | 'up' | 'refused' = 'waiting';
       const settle = (opened: Opened): void => {
-        if (!waiting) return;
-        waiting = false;
+        if (phase !== 'waiting') return;
+        phase = opened.kind === 'ok' ? 'up' : 'refused';
         timer.cancel();
         this.#stopping.signal.removeEventListener('abort', cut);
         resolve(opened);
@@ -167,10 +166,8 @@ export class Link {
       const cut = (): void => refuse(new ParleyError('unavailable', 'stopped before the welcome'));
       const connection = new LinkConnection(socket, this.#clock, this.#options.bufferedBytesMax ?? 8 * 1024 * 1024, {
         frame: (frame) => {
-          if (!waiting) {
-            this.#peer.frame(frame, connection);
-            return;
-          }
+          if (phase === 'up') this.#peer.frame(frame, connection);
+          if (phase !== 'waiting') return;
           try {
             const terms = this.#peer.welcome(frame);
             if (!terms) return;
@@ -182,7 +179,7 @@ export class Link {
         },
         writable: () => this.#peer.writable(connection),
         closed: (_, close) => {
-          if (!waiting) return this.#closed(connection, close);
+          if (phase === 'up') return this.#closed(connection, close);
           const error =
             fatalClose(close) ??
             new ParleyError('unavailable', `the peer closed the link with ${describeClose(close)}`);
@@ -211,8 +208,9 @@ export class Link {
     // How a connection that was replaced ends says nothing about the link.
     if (!this.#retiring.delete(connection)) {
       this.#current = null;
+      // A peer may let go of the last connection before it has answered on the next one: that one tells (P1).
+      this.#fatal = this.#replacing ? null : fatalClose(close);
       this.#replacing = false;
-      this.#fatal = fatalClose(close);
       const livedMs = this.#clock.now() - connection.openedAt;
       this.#backoff.lived(livedMs);
       if (!this.#fatal && !this.#stopping.signal.aborted) {
