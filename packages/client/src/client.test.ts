@@ -31,14 +31,21 @@ test('a session is started, spoken to, asked for a tool, and closed', async () =
     urls: { realtime: '/r', events: '/e', tools: '/t', close: '/c', workflow: '/w' },
     created_at_ms: 1,
   };
-  peer.route('POST /api/v1/sessions/support.voice/start', 'StartRequest', () => ({ status: 201, body: started, is: 'StartResponse' }));
+  peer.route('POST /api/v1/sessions/support.voice/start', 'StartRequest', () => ({
+    status: 201,
+    body: started,
+    is: 'StartResponse',
+  }));
   peer.route('POST /api/v1/sessions/sess_1/say', 'SayRequest', () => ({
     body: { say_id: 'say_1', interrupted: false, spoken_text: 'Hello' },
     is: 'SayResponse',
   }));
   peer.route('POST /api/v1/sessions/sess_1/inject', 'InjectRequest', () => ({ status: 204 }));
   peer.route('POST /api/v1/sessions/sess_1/update', 'UpdateRequest', () => ({ body: sessionResource('sess_1') }));
-  peer.route('POST /api/v1/sessions/sess_1/tools/lookup', 'ToolRequest', () => ({ body: EXECUTION, is: 'ExecutionResource' }));
+  peer.route('POST /api/v1/sessions/sess_1/tools/lookup', 'ToolRequest', () => ({
+    body: EXECUTION,
+    is: 'ExecutionResource',
+  }));
   peer.route('POST /api/v1/sessions/sess_1/close', 'CloseRequest', () => ({
     body: sessionResource('sess_1', { status: 'closed' }),
     is: 'SessionResource',
@@ -50,7 +57,11 @@ test('a session is started, spoken to, asked for a tool, and closed', async () =
   expect((await sessions.say('sess_1', 'Hello')).spoken_text).toBe('Hello');
   await sessions.inject('sess_1', 'The shop closes at six.', { respond: false });
   await sessions.update('sess_1', { voice: 'cedar' });
-  const run = await sessions.tool('sess_1', 'lookup', { input: { order: '42' }, target: 'support.lookup', callId: 'call_1' });
+  const run = await sessions.tool('sess_1', 'lookup', {
+    input: { order: '42' },
+    target: 'support.lookup',
+    callId: 'call_1',
+  });
   expect(run.output).toEqual({ ship_day: 'Friday' });
   expect((await sessions.close('sess_1', 'done')).status).toBe('closed');
   expect(peer.asked.map((asked) => asked.body)).toEqual([
@@ -67,7 +78,10 @@ test('all() goes through every page', async () => {
   await using peer = await FakeControlPlane.start();
   peer.route('GET /api/v1/sessions', null, ({ query }) =>
     query.get('cursor') === null
-      ? { body: { sessions: [sessionResource('sess_1'), sessionResource('sess_2')], next_cursor: 'c' }, is: 'SessionList' }
+      ? {
+          body: { sessions: [sessionResource('sess_1'), sessionResource('sess_2')], next_cursor: 'c' },
+          is: 'SessionList',
+        }
       : { body: { sessions: [sessionResource('sess_3')] }, is: 'SessionList' },
   );
   const ids: string[] = [];
@@ -83,7 +97,10 @@ test('all() goes through every page', async () => {
 
 test('an execution knows its session, its parent and its limit', async () => {
   await using peer = await FakeControlPlane.start();
-  peer.route('POST /api/v1/execute/support.lookup', 'ExecuteRequest', () => ({ body: EXECUTION, is: 'ExecutionResource' }));
+  peer.route('POST /api/v1/execute/support.lookup', 'ExecuteRequest', () => ({
+    body: EXECUTION,
+    is: 'ExecutionResource',
+  }));
   const options = { sessionId: 'sess_1', parentExecutionId: 'exec_0', timeoutMs: 5000, idempotencyKey: 'once' };
   const run = await new ParleyClient({ url: peer.url }).executions.execute('support.lookup', { order: '42' }, options);
   expect(run.status).toBe('succeeded');
@@ -117,14 +134,18 @@ test('wait() looks until an execution has ended', async () => {
 test('an execution is noted, cancelled, looked up in a batch and followed', async () => {
   await using peer = await FakeControlPlane.start();
   peer.route('POST /api/v1/executions/exec_1/notes', 'NoteRequest', () => ({ status: 204 }));
-  peer.route('POST /api/v1/executions/exec_1/cancel', 'CancelRequest', () => ({ body: { ...EXECUTION, status: 'cancelled' } }));
+  peer.route('POST /api/v1/executions/exec_1/cancel', 'CancelRequest', () => ({
+    body: { ...EXECUTION, status: 'cancelled' },
+  }));
   peer.route('POST /api/v1/executions/batch-status', 'BatchStatusRequest', () => ({
     body: { executions: [EXECUTION], missing: ['exec_2'] },
     is: 'BatchStatusResponse',
   }));
   peer.route('GET /api/v1/executions/exec_1/events', null, () => (response) => {
     response.writeHead(200, { 'content-type': 'text/event-stream' });
-    response.end('id: 1\nevent: execution.running\ndata: {}\n\nid: 2\nevent: execution.succeeded\ndata: {"terminal":true}\n\n');
+    response.end(
+      'id: 1\nevent: execution.running\ndata: {}\n\nid: 2\nevent: execution.succeeded\ndata: {"terminal":true}\n\n',
+    );
   });
   const { executions } = new ParleyClient({ url: peer.url });
   await executions.note('exec_1', 'looked at', { by: 'me' });

@@ -32,7 +32,10 @@ export class FakeControlPlane {
   socket: ((socket: WebSocket) => void) | Refusal = () => {};
   readonly #routes = new Map<string, (asked: Asked) => Answer>();
   readonly #server = createServer((request, response) => void this.#serve(request, response));
-  readonly #wss = new WebSocketServer({ noServer: true, handleProtocols: (offered) => offered.has('realtime') && 'realtime' });
+  readonly #wss = new WebSocketServer({
+    noServer: true,
+    handleProtocols: (offered) => offered.has('realtime') && 'realtime',
+  });
 
   static async start(): Promise<FakeControlPlane> {
     const peer = new FakeControlPlane();

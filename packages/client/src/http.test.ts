@@ -19,7 +19,12 @@ test('an error body becomes a ParleyError that keeps its details and its request
   const limit = new ParleyError('resource_exhausted', 'full', { retryable: false, details: { limit: 10 } });
   peer.route(`GET ${SESSION}`, null, () => refusal(limit));
   const error = await thrownBy(new ParleyClient({ url: peer.url }).sessions.get('sess_1'));
-  expect(error).toMatchObject({ code: 'resource_exhausted', message: 'full', requestId: 'req_1', details: { limit: 10 } });
+  expect(error).toMatchObject({
+    code: 'resource_exhausted',
+    message: 'full',
+    requestId: 'req_1',
+    details: { limit: 10 },
+  });
 });
 
 test('an answer of something that is not Parley becomes an error by its status', async () => {
@@ -60,7 +65,9 @@ test('a GET is tried again after a retryable error', async () => {
   let tries = 0;
   peer.route(`GET ${SESSION}`, null, () => {
     tries += 1;
-    return tries < 3 ? refusal(new ParleyError('unavailable', 'not yet', { retry_after_ms: 1 })) : { body: sessionResource('sess_1') };
+    return tries < 3
+      ? refusal(new ParleyError('unavailable', 'not yet', { retry_after_ms: 1 }))
+      : { body: sessionResource('sess_1') };
   });
   await new ParleyClient({ url: peer.url }).sessions.get('sess_1');
   expect(tries).toBe(3);
@@ -68,7 +75,9 @@ test('a GET is tried again after a retryable error', async () => {
 
 test('a POST is tried again only with an idempotency key, and then with the same one', async () => {
   await using peer = await FakeControlPlane.start();
-  peer.route('POST /api/v1/sessions/support.voice/start', 'StartRequest', () => refusal(new ParleyError('unavailable', 'no')));
+  peer.route('POST /api/v1/sessions/support.voice/start', 'StartRequest', () =>
+    refusal(new ParleyError('unavailable', 'no')),
+  );
   const { sessions } = new ParleyClient({ url: peer.url, retries: 1 });
   await thrownBy(sessions.start('support.voice'));
   expect(peer.asked).toHaveLength(1);
@@ -79,7 +88,9 @@ test('a POST is tried again only with an idempotency key, and then with the same
 
 test('a server that asks for a long pause gets no retry', async () => {
   await using peer = await FakeControlPlane.start();
-  peer.route(`GET ${SESSION}`, null, () => refusal(new ParleyError('unavailable', 'later', { retry_after_ms: 60_000 })));
+  peer.route(`GET ${SESSION}`, null, () =>
+    refusal(new ParleyError('unavailable', 'later', { retry_after_ms: 60_000 })),
+  );
   const error = await thrownBy(new ParleyClient({ url: peer.url }).sessions.get('sess_1'));
   expect(error.retryAfterMs).toBe(60_000);
   expect(peer.asked).toHaveLength(1);

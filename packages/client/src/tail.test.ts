@@ -63,7 +63,9 @@ test('a cut connection is taken up again after the last entry, without a gap or 
 test('a log that nothing can be added to ends, though its end was not among the entries', async () => {
   await using peer = await FakeControlPlane.start();
   peer.route(EVENTS, null, () => stream((response) => response.end()));
-  peer.route('GET /api/v1/sessions/sess_1', null, () => ({ body: sessionResource('sess_1', { status: 'closed', last_seq: 7 }) }));
+  peer.route('GET /api/v1/sessions/sess_1', null, () => ({
+    body: sessionResource('sess_1', { status: 'closed', last_seq: 7 }),
+  }));
   expect(await seqs(peer.url, { after: 7 })).toEqual([]);
 });
 
