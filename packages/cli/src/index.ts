@@ -1,1 +1,2 @@
-export {};
+// the command line, for programs that embed it
+export { createProgram } from './program.ts';

@@ -66,8 +66,11 @@ export type CallEvents = {
 export interface CallParts {
   session: SessionResource;
   sink: AudioSink;
-  /** Opens the socket again after it was cut; null when the call shall end instead. */
-  reopen: (() => Promise<SessionSocket>) | null;
+  /**
+   * Opens the socket again after it was cut, and brings the entries of the log after `seq`; null when the call shall
+   * end instead.
+   */
+  reopen: ((seq: number) => Promise<{ socket: SessionSocket; missed: EventRecord[] }>) | null;
   /** Ends the session on the server. */
   closeSession: (reason: string) => Promise<unknown>;
   /** Releases the audio. */
@@ -160,56 +163,44 @@ export class Call {
     this.#cut(true);
   }
 
-  /** Resolves when nothing is being answered and everything was heard, or the call has ended. */
-  quiet(options: { signal?: AbortSignal } = {}): Promise<void> {
+  /**
+   * Resolves when nothing has been said, answered or waited for during `forMs` milliseconds (default 0), or the call
+   * has ended.
+   *
+   * @throws ParleyError `cancelled` (or the reason of the abort) when the signal fires.
+   */
+  quiet(options: { forMs?: number; signal?: AbortSignal } = {}): Promise<void> {
+    const { forMs = 0, signal } = options;
     return new Promise((resolve, reject) => {
-      const off = [
-        this.#emitter.on('level', () => {
-          if (this.#busy() && this.#state !== 'ended') return;
-          settle();
-          resolve();
-        }),
-        this.#emitter.on('end', () => {
-          settle();
-          resolve();
-        }),
-      ];
-      const stop = (): void => {
-        settle();
-        reject(ParleyError.from(options.signal?.reason, 'cancelled'));
+      let since_ms = performance.now();
+      const look = (): void => {
+        if (this.#over !== null) return settle();
+        if (this.#busy()) since_ms = performance.now() + 1;
+        else if (performance.now() - since_ms >= forMs) settle();
       };
-      const settle = (): void => {
+      const settle = (error?: ParleyError): void => {
         for (const remove of off) remove();
-        options.signal?.removeEventListener('abort', stop);
+        signal?.removeEventListener('abort', stop);
+        if (error) reject(error);
+        else resolve();
       };
-      if (this.#over !== null || options.signal?.aborted) {
-        settle();
-        return this.#over !== null ? resolve() : reject(ParleyError.from(options.signal?.reason, 'cancelled'));
-      }
-      options.signal?.addEventListener('abort', stop, { once: true });
+      const stop = (): void => settle(ParleyError.from(signal?.reason, 'cancelled'));
+      const off = [this.#emitter.on('level', look), this.#emitter.on('end', look)];
+      signal?.addEventListener('abort', stop, { once: true });
+      if (signal?.aborted) stop();
+      else look();
     });
   }
 
   /** Ends the call and its session. */
-  async hangUp(reason = 'hung_up'): Promise<CallEnd> {
-    if (this.#over === null) {
-      this.#over = { reason };
-      try {
-        await this.#parts.closeSession(reason);
-      } catch (thrown) {
-        // The hang-up below ends the session as well, only without this reason.
-        this.#emitter.emit('error', ParleyError.from(thrown, 'unavailable'));
-      }
-      this.#socket.close(1000, reason.slice(0, 100));
-      await this.#end(null);
-    }
-    return this.ended;
+  hangUp(reason = 'hung_up'): Promise<CallEnd> {
+    return this.#leave(reason, null);
   }
 
   /** Ends the call because of an error of its own side: the audio broke. */
-  async fail(error: ParleyError): Promise<void> {
+  fail(error: ParleyError): Promise<CallEnd> {
     this.#emitter.emit('error', error);
-    await this.hangUp(error.code);
+    return this.#leave(error.code, error);
   }
 
   /** Takes a piece of what the microphone heard. */
@@ -225,6 +216,20 @@ export class Call {
       this.#stats.droppedAudioMs += msOf(pcm.length);
       if (ParleyError.from(thrown).code !== 'failed_precondition') throw thrown;
     }
+  }
+
+  async #leave(reason: string, error: ParleyError | null): Promise<CallEnd> {
+    if (this.#over !== null) return this.ended;
+    this.#over = { reason };
+    try {
+      await this.#parts.closeSession(reason);
+    } catch (thrown) {
+      // The close below ends the session as well, only without this reason.
+      this.#emitter.emit('error', ParleyError.from(thrown, 'unavailable'));
+    }
+    this.#socket.close(1000, reason.slice(0, 100));
+    await this.#end(error);
+    return this.ended;
   }
 
   #adopt(socket: SessionSocket): void {
@@ -286,20 +291,27 @@ export class Call {
 
   async #closed(end: SocketEnd): Promise<void> {
     if (this.#over !== null) return;
-    const { reopen } = this.#parts;
-    if (end.error?.retryable && reopen) {
-      this.#set('reconnecting');
-      reconnected(this.#dialogue);
-      try {
-        this.#adopt(await reopen());
-        return;
-      } catch (thrown) {
-        this.#over = { reason: 'connection_lost' };
-        return this.#end(ParleyError.from(thrown, 'unavailable'));
-      }
+    if (!end.error?.retryable || !this.#parts.reopen) {
+      this.#over = { reason: end.reason || (end.error ? 'connection_lost' : 'closed') };
+      return this.#end(end.error);
     }
-    this.#over = { reason: end.reason || (end.error ? 'connection_lost' : 'closed') };
-    return this.#end(end.error);
+    this.#set('reconnecting');
+    reconnected(this.#dialogue);
+    try {
+      const { socket, missed } = await this.#parts.reopen(this.#dialogue.seq);
+      if (this.#left()) return socket.close(1000, 'hung_up');
+      for (const event of missed) this.#receive({ type: 'parley.event', event });
+      this.#adopt(socket);
+    } catch (thrown) {
+      if (this.#left()) return;
+      this.#over = { reason: 'connection_lost' };
+      return this.#end(ParleyError.from(thrown, 'unavailable'));
+    }
+  }
+
+  /** Somebody may have hung up while something was awaited. */
+  #left(): boolean {
+    return this.#over !== null;
   }
 
   async #end(error: ParleyError | null): Promise<void> {

@@ -54,7 +54,14 @@ export async function startCall(options: CallOptions): Promise<Call> {
     const call = new Call(socket, {
       session,
       sink,
-      reopen: reconnectMs > 0 ? () => reopen(options, reconnectMs, over.signal) : null,
+      reopen:
+        reconnectMs > 0
+          ? async (seq) => {
+              const back = await reopen(options, reconnectMs, over.signal);
+              const { events } = await parley.sessions.events(sessionId, { after: seq }, { signal: over.signal });
+              return { socket: back, missed: events };
+            }
+          : null,
       closeSession: (reason) => parley.sessions.close(sessionId, reason),
       release: async () => {
         over.abort();
