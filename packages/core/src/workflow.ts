@@ -37,17 +37,27 @@ export function foldWorkflow(executions: readonly ExecutionResource[]): Workflow
   }
   const nodes: WorkflowNode[] = [];
   const edges: { from: string; to: string }[] = [];
-  const queue: [ExecutionResource, number][] = [[root, 0]];
   const placed = new Set<string>();
-  for (let i = 0; i < queue.length; i++) {
-    const [one, depth] = queue[i] as [ExecutionResource, number];
-    if (placed.has(one.execution_id)) continue;
-    placed.add(one.execution_id);
-    nodes.push(nodeOf(one, depth));
-    for (const child of children.get(one.execution_id) ?? []) {
-      edges.push({ from: one.execution_id, to: child.execution_id });
-      queue.push([child, depth + 1]);
+  const place = (from: ExecutionResource, at: number): void => {
+    const queue: [ExecutionResource, number][] = [[from, at]];
+    placed.add(from.execution_id);
+    for (let i = 0; i < queue.length; i++) {
+      const [one, depth] = queue[i] as [ExecutionResource, number];
+      nodes.push(nodeOf(one, depth));
+      for (const child of children.get(one.execution_id) ?? []) {
+        if (placed.has(child.execution_id)) continue;
+        placed.add(child.execution_id);
+        edges.push({ from: one.execution_id, to: child.execution_id });
+        queue.push([child, depth + 1]);
+      }
     }
+  };
+  place(root, 0);
+  // Executions that name each other as parents reach no root; they are shown below it rather than not at all.
+  for (const one of ordered) {
+    if (placed.has(one.execution_id)) continue;
+    edges.push({ from: root.execution_id, to: one.execution_id });
+    place(one, 1);
   }
   const running = nodes.some((node) => !isTerminal(node.status));
   const workflow: WorkflowResource = {

@@ -1,6 +1,7 @@
 // Patterns and bounds that more than one part of the contract uses.
 
 import { z } from 'zod';
+import { ERROR_CODE_NAMES } from '../errors.ts';
 
 /** Agents and sessions. */
 export const NAME_PATTERN = '^[a-z][a-z0-9_-]{0,63}$';
@@ -63,24 +64,7 @@ export const JsonObject = z.record(z.string(), z.unknown()).meta({ id: 'JsonObje
 
 export const ErrorObjectSchema = z
   .object({
-    code: z.enum([
-      'cancelled',
-      'unknown',
-      'invalid_argument',
-      'deadline_exceeded',
-      'not_found',
-      'already_exists',
-      'permission_denied',
-      'resource_exhausted',
-      'failed_precondition',
-      'aborted',
-      'out_of_range',
-      'unimplemented',
-      'internal',
-      'unavailable',
-      'data_loss',
-      'unauthenticated',
-    ]),
+    code: z.enum(ERROR_CODE_NAMES),
     message: z.string(),
     retryable: z.boolean(),
     retry_after_ms: z.number().min(0).optional(),
