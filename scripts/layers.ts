@@ -63,9 +63,9 @@ export function importedPackages(text: string): string[] {
   return [...names];
 }
 
-/** Test code may stand on devDependencies; everything else ships. */
+/** Test code may stand on devDependencies, and so may a suite that several tests share; everything else ships. */
 export function isTest(path: string): boolean {
-  return /\.(?:test|bench)\.tsx?$|(?:^|\/)(?:test|testing|fixtures)\//.test(path);
+  return /\.(?:test|suite)\.tsx?$|(?:^|\/)(?:test|testing|fixtures)\//.test(path);
 }
 
 /** One sentence for each break of the rule in one package; none when it holds. */
