@@ -1,13 +1,7 @@
 // Runs a program of the workspace once everything it stands on is built: built.ts packages/bench/src/main.ts relay --json
 // Its stdout is the caller's alone; the build reports on stderr.
-import { prepare, run } from './workspace.ts';
+import { runBuilt } from './workspace.ts';
 
 const [program, ...args] = process.argv.slice(2);
 if (program === undefined) throw new TypeError('expected a program, as in: built.ts packages/bench/src/main.ts');
-
-if (await prepare()) {
-  const { code } = await run(process.execPath, [program, ...args], { output: 'inherit' });
-  process.exitCode = code;
-} else {
-  process.exitCode = 1;
-}
+await runBuilt(program, args);

@@ -45,6 +45,8 @@ export interface RunOptions {
    * stdout), `collect` (nowhere), `tee` (stdout and stderr as they are, and collected). Default `collect`.
    */
   readonly output?: 'inherit' | 'stderr' | 'collect' | 'tee';
+  /** After a signal this process ends with the command's own exit code instead of 128 + n: it may have drained well. */
+  readonly decides?: boolean;
 }
 
 export interface Ended {
@@ -102,10 +104,24 @@ export async function run(command: string, args: readonly string[], options: Run
   });
   running.delete(child);
   if (stopping !== undefined) {
+    if (options.decides === true) process.exitCode = code;
     if (running.size === 0) process.exit();
     await new Promise<never>(() => {});
   }
   return { code, output: Buffer.concat(chunks).toString() };
+}
+
+/**
+ * Prepares the workspace, then runs a program of it as if it were this process: same stdin, stdout and arguments, signals
+ * passed on, and its exit code. For the last line of a verb.
+ */
+export async function runBuilt(program: string, args: readonly string[]): Promise<void> {
+  if (!(await prepare())) {
+    process.exitCode = 1;
+    return;
+  }
+  const { code } = await run(process.execPath, [program, ...args], { output: 'inherit', decides: true });
+  process.exitCode = code;
 }
 
 /** A folder of its own outside of the workspace, which is removed when this process ends, however it ends. */
