@@ -3,7 +3,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { pending, rehearseVersion } from './changesets.ts';
 import { layerViolations } from './layers.ts';
-import { attw, consume, pack, publint, published } from './published.ts';
+import { attw, consume, contents, pack, publint, published } from './published.ts';
 import { faults, runSteps } from './steps.ts';
 import { NONE, plainLine, type Totals } from './totals.ts';
 import { bin, packages, prepare, root, run, temporary } from './workspace.ts';
@@ -19,6 +19,7 @@ async function checked(): Promise<Totals> {
     { name: 'packages: install, import, type-check', run: () => consume(tarballs) },
     { name: 'packages: types (attw)', run: () => attw(tarballs) },
     { name: 'packages: manifests (publint)', run: () => publint(tarballs) },
+    { name: 'packages: contents', run: () => contents(tarballs) },
     { name: 'lint', run: () => run(bin('oxlint'), ['--type-aware', '--deny-warnings', '.']) },
     { name: 'format', run: () => run(bin('biome'), ['format', '--max-diagnostics=200', '.']) },
     { name: 'types of scripts', run: () => run(bin('tsc'), ['-p', 'scripts']) },

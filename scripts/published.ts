@@ -1,6 +1,7 @@
 // What a user will install: the packed packages, looked at from outside of the workspace.
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { isTest } from './layers.ts';
 import { faults } from './steps.ts';
 import { bin, type Ended, type Manifest, type Package, packages, root, run, temporary } from './workspace.ts';
 
@@ -23,6 +24,19 @@ export async function pack(folder: string): Promise<Tarball[]> {
     tarballs.push({ pkg, path });
   }
   return tarballs;
+}
+
+/** What is in the tarballs: no tests, and a licence. */
+export function contents(tarballs: readonly Tarball[]): Promise<Ended> {
+  return each(tarballs, async ({ path }) => {
+    const { code, output } = await run('tar', ['-tzf', path]);
+    if (code !== 0) return { code, output };
+    const files = output.trimEnd().split('\n');
+    return faults([
+      ...files.filter(isTest).map((file) => `${file} is test code: leave it out with "files" in package.json`),
+      ...(files.includes('package/LICENSE') ? [] : ['there is no LICENSE']),
+    ]);
+  });
 }
 
 /** publint: do the fields of package.json say what is in the tarball? Warnings count. */
