@@ -1,5 +1,4 @@
 // npm run build: the packages that changed, and what depends on them. Arguments are turbo filters.
-import { build, install } from './workspace.ts';
+import { prepare } from './workspace.ts';
 
-await install();
-await build(...process.argv.slice(2));
+process.exitCode = (await prepare(...process.argv.slice(2))) ? 0 : 1;

@@ -1,25 +1,25 @@
 // npm run check: everything that must hold before a change goes in, except the tests. Ends with `N passed, N failed`.
-import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { pending, rehearseVersion } from './changesets.ts';
 import { layerViolations } from './layers.ts';
-import { attw, consume, pack, publint, published } from './published.ts';
+import { attw, consume, contents, pack, publint, published } from './published.ts';
 import { faults, runSteps } from './steps.ts';
-import { plainLine } from './totals.ts';
-import { bin, build, install, packages, root, run } from './workspace.ts';
+import { NONE, plainLine, type Totals } from './totals.ts';
+import { bin, packages, prepare, root, run, temporary } from './workspace.ts';
 
-await install();
-await build();
+const totals = (await prepare()) ? await checked() : { ...NONE, failed: 1 };
+process.stdout.write(`\n${plainLine(totals)}\n`);
+process.exitCode = totals.failed > 0 ? 1 : 0;
 
-const folder = mkdtempSync(join(tmpdir(), 'parley-check-'));
-try {
-  const tarballs = await pack(folder);
+async function checked(): Promise<Totals> {
+  const tarballs = await pack(temporary('packed'));
   // The longest first: two at a time then end together.
-  const totals = await runSteps([
+  return runSteps([
     { name: 'packages: install, import, type-check', run: () => consume(tarballs) },
     { name: 'packages: types (attw)', run: () => attw(tarballs) },
     { name: 'packages: manifests (publint)', run: () => publint(tarballs) },
+    { name: 'packages: contents', run: () => contents(tarballs) },
     { name: 'lint', run: () => run(bin('oxlint'), ['--type-aware', '--deny-warnings', '.']) },
     { name: 'format', run: () => run(bin('biome'), ['format', '--max-diagnostics=200', '.']) },
     { name: 'types of scripts', run: () => run(bin('tsc'), ['-p', 'scripts']) },
@@ -30,10 +30,6 @@ try {
     { name: 'changesets: none missing', run: pending },
     { name: 'changesets: version', run: rehearseVersion },
   ]);
-  process.stdout.write(`\n${plainLine(totals)}\n`);
-  process.exitCode = totals.failed > 0 ? 1 : 0;
-} finally {
-  rmSync(folder, { recursive: true, force: true });
 }
 
 /** Every dependency of a published package earns a line in ARCHITECTURE.md, where it stands in backticks. */

@@ -36,7 +36,8 @@ export const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     '@parley/simulator',
     '@parley/server',
   ],
-  '@parley/examples': ['@parley/core', '@parley/session', '@parley/client', '@parley/simulator'],
+  // The demonstration of npm start runs the whole house in one process.
+  '@parley/examples': ['@parley/core', '@parley/session', '@parley/client', '@parley/simulator', '@parley/server'],
 };
 
 /** Packages whose imports are bundled into what they ship, so that devDependencies suffice. */
@@ -63,9 +64,9 @@ export function importedPackages(text: string): string[] {
   return [...names];
 }
 
-/** Test code may stand on devDependencies; everything else ships. */
+/** Test code may stand on devDependencies and does not ship: what has `.test.` in its name, or is in a folder of tests. */
 export function isTest(path: string): boolean {
-  return /\.(?:test|bench)\.tsx?$|(?:^|\/)(?:test|testing|fixtures)\//.test(path);
+  return /\.test\.[^/]+$|(?:^|\/)(?:test|test-support)\//.test(path);
 }
 
 /** One sentence for each break of the rule in one package; none when it holds. */

@@ -1,9 +1,9 @@
 // What a user will install: the packed packages, looked at from outside of the workspace.
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { isTest } from './layers.ts';
 import { faults } from './steps.ts';
-import { bin, type Ended, type Manifest, type Package, packages, root, run } from './workspace.ts';
+import { bin, type Ended, type Manifest, type Package, packages, root, run, temporary } from './workspace.ts';
 
 export interface Tarball {
   readonly pkg: Package;
@@ -26,6 +26,19 @@ export async function pack(folder: string): Promise<Tarball[]> {
   return tarballs;
 }
 
+/** What is in the tarballs: no tests, and a licence. */
+export function contents(tarballs: readonly Tarball[]): Promise<Ended> {
+  return each(tarballs, async ({ path }) => {
+    const { code, output } = await run('tar', ['-tzf', path]);
+    if (code !== 0) return { code, output };
+    const files = output.trimEnd().split('\n');
+    return faults([
+      ...files.filter(isTest).map((file) => `${file} is test code: leave it out with "files" in package.json`),
+      ...(files.includes('package/LICENSE') ? [] : ['there is no LICENSE']),
+    ]);
+  });
+}
+
 /** publint: do the fields of package.json say what is in the tarball? Warnings count. */
 export function publint(tarballs: readonly Tarball[]): Promise<Ended> {
   return each(tarballs, ({ path }) => run(bin('publint'), ['run', path, '--strict']));
@@ -46,47 +59,52 @@ async function each(tarballs: readonly Tarball[], look: (tarball: Tarball) => Pr
 }
 
 /**
- * Installs the tarballs with npm in a project of their own; then every package is imported, every command answers
+ * Installs the tarballs with npm in a project of their own; then every entry of every package is imported, every command answers
  * `--help`, and the declarations are checked under nodenext. Our .d.ts files name their neighbours as `./ids.ts`, where
  * only `ids.d.ts` is shipped: that TypeScript resolves this is what the last part proves.
  */
 export async function consume(tarballs: readonly Tarball[]): Promise<Ended> {
-  const project = mkdtempSync(join(tmpdir(), 'parley-consumer-'));
-  try {
-    const files = Object.fromEntries(tarballs.map(({ pkg, path }) => [pkg.name, `file:${path}`]));
-    // Declarations that speak of sockets speak of Node's Buffer: a program for Node has these types.
-    const types = { '@types/node': packageVersion('@types/node') };
-    const manifest = {
-      name: 'consumer',
-      private: true,
-      type: 'module',
-      dependencies: { ...files, ...types },
-      overrides: override(files),
-    };
-    writeFileSync(join(project, 'package.json'), JSON.stringify(manifest));
-    const install = ['install', '--no-audit', '--no-fund', '--prefer-offline', '--ignore-scripts', '--loglevel=error'];
-    const installed = await run('npm', install, { cwd: project });
-    if (installed.code !== 0) return installed;
+  const project = temporary('consumer');
+  const files = Object.fromEntries(tarballs.map(({ pkg, path }) => [pkg.name, `file:${path}`]));
+  // Declarations that speak of sockets speak of Node's Buffer: a program for Node has these types.
+  const types = { '@types/node': packageVersion('@types/node') };
+  const manifest = {
+    name: 'consumer',
+    private: true,
+    type: 'module',
+    dependencies: { ...files, ...types },
+    overrides: override(files),
+  };
+  writeFileSync(join(project, 'package.json'), JSON.stringify(manifest));
+  const install = ['install', '--no-audit', '--no-fund', '--prefer-offline', '--ignore-scripts', '--loglevel=error'];
+  const installed = await run('npm', install, { cwd: project });
+  if (installed.code !== 0) return installed;
 
-    const found: string[] = [];
-    for (const { pkg } of tarballs) {
-      const { code, output } = await run(process.execPath, ['-e', `await import('${pkg.name}')`], { cwd: project });
-      if (code !== 0) found.push(`import '${pkg.name}':\n${output.trimEnd()}`);
-      for (const command of commands(join(project, 'node_modules', pkg.name))) {
-        const path = join(project, 'node_modules', '.bin', command);
-        const help = await run(path, ['--help'], { cwd: project });
-        if (help.code !== 0) found.push(`${command} --help ended with ${help.code}:\n${help.output.trimEnd()}`);
-      }
+  const found: string[] = [];
+  for (const { pkg } of tarballs) {
+    for (const specifier of specifiers(pkg)) {
+      const { code, output } = await run(process.execPath, ['-e', `await import('${specifier}')`], { cwd: project });
+      if (code !== 0) found.push(`import '${specifier}':\n${output.trimEnd()}`);
     }
-    return faults([...found, ...(await declarations(project, tarballs))]);
-  } finally {
-    rmSync(project, { recursive: true, force: true });
+    for (const command of commands(join(project, 'node_modules', pkg.name))) {
+      const path = join(project, 'node_modules', '.bin', command);
+      const help = await run(path, ['--help'], { cwd: project });
+      if (help.code !== 0) found.push(`${command} --help ended with ${help.code}:\n${help.output.trimEnd()}`);
+    }
   }
+  return faults([...found, ...(await declarations(project, tarballs))]);
 }
 
 /** npm would look for `@parley/core@0.0.0` in the registry; here it is always the tarball beside it. */
 function override(files: Readonly<Record<string, string>>): Record<string, string> {
   return Object.fromEntries(Object.keys(files).map((name) => [name, `$${name}`]));
+}
+
+/** What can be imported of a package: `@parley/core`, `@parley/simulator/speech`. */
+function specifiers(pkg: Package): string[] {
+  return Object.keys(pkg.exports ?? {})
+    .filter((entry) => !entry.includes('*') && !entry.endsWith('.json'))
+    .map((entry) => pkg.name + entry.slice(1));
 }
 
 function packageVersion(name: string): string {
@@ -95,16 +113,15 @@ function packageVersion(name: string): string {
 }
 
 function commands(folder: string): string[] {
-  const { bin: entry, name } = JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8')) as Manifest & {
-    bin?: string | Record<string, string>;
-  };
+  const { bin: entry, name } = JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8')) as Manifest;
   return typeof entry === 'string' ? [name.split('/').at(-1) ?? name] : Object.keys(entry ?? {});
 }
 
 /** Faults of our own declarations. skipLibCheck would hide an unresolved import in them, so others' faults are filtered. */
 async function declarations(project: string, tarballs: readonly Tarball[]): Promise<string[]> {
   mkdirSync(join(project, 'src'));
-  const imports = tarballs.map(({ pkg }, i) => `import * as p${i} from '${pkg.name}';\nexport { p${i} };\n`);
+  const all = tarballs.flatMap(({ pkg }) => specifiers(pkg));
+  const imports = all.map((specifier, i) => `import * as p${i} from '${specifier}';\nexport { p${i} };\n`);
   writeFileSync(join(project, 'src', 'index.ts'), imports.join(''));
   const compilerOptions = { module: 'nodenext', strict: true, noEmit: true, skipLibCheck: false, types: ['node'] };
   writeFileSync(join(project, 'tsconfig.json'), JSON.stringify({ compilerOptions, include: ['src'] }));

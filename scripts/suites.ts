@@ -1,9 +1,8 @@
 // The suites that make up `npm test`. Each tells its totals; none knows of the others.
-import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { existsSync, readFileSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
 import { readTotals, type Totals } from './totals.ts';
-import { bin, packages, root, run } from './workspace.ts';
+import { bin, packages, root, run, temporary } from './workspace.ts';
 
 export interface Suite {
   readonly name: string;
@@ -16,20 +15,15 @@ export interface Suite {
 const vitest: Suite = {
   name: 'vitest',
   async run(filters) {
-    const folder = mkdtempSync(join(tmpdir(), 'parley-test-'));
-    const file = join(folder, 'totals.json');
+    const file = join(temporary('test'), 'totals.json');
     const reporters = ['--reporter=default', `--reporter=${join(root, 'scripts', 'vitest-totals.ts')}`];
-    try {
-      const { code } = await run(bin('vitest'), ['run', ...reporters, ...filters], {
-        output: 'inherit',
-        env: { PARLEY_TEST_TOTALS: file },
-      });
-      if (!existsSync(file)) return { passed: 0, failed: 1, skipped: [] };
-      const totals = JSON.parse(readFileSync(file, 'utf8')) as Totals;
-      return code !== 0 && totals.failed === 0 ? { ...totals, failed: 1 } : totals;
-    } finally {
-      rmSync(folder, { recursive: true, force: true });
-    }
+    const { code } = await run(bin('vitest'), ['run', ...reporters, ...filters], {
+      output: 'inherit',
+      env: { PARLEY_TEST_TOTALS: file },
+    });
+    if (!existsSync(file)) return { passed: 0, failed: 1, skipped: [] };
+    const totals = JSON.parse(readFileSync(file, 'utf8')) as Totals;
+    return code !== 0 && totals.failed === 0 ? { ...totals, failed: 1 } : totals;
   },
 };
 

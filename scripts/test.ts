@@ -5,7 +5,7 @@
 import { parseArgs } from 'node:util';
 import { suites } from './suites.ts';
 import { add, NONE, plainLine, withoutSkips } from './totals.ts';
-import { build, install } from './workspace.ts';
+import { prepare } from './workspace.ts';
 
 const { values: flags, positionals: filters } = parseArgs({
   allowPositionals: true,
@@ -15,16 +15,17 @@ const { values: flags, positionals: filters } = parseArgs({
   },
 });
 
-await install();
-await build();
-
 let totals = NONE;
-for (const suite of suites(flags)) {
-  const { folder } = suite;
-  const asked = filters.length === 0 || folder === undefined || filters.some((filter) => filter.startsWith(folder));
-  if (!asked) continue;
-  process.stdout.write(`\n== ${suite.name}\n`);
-  totals = add(totals, await suite.run(filters));
+if (await prepare()) {
+  for (const suite of suites(flags)) {
+    const { folder } = suite;
+    const asked = filters.length === 0 || folder === undefined || filters.some((filter) => filter.startsWith(folder));
+    if (!asked) continue;
+    process.stdout.write(`\n== ${suite.name}\n`);
+    totals = add(totals, await suite.run(filters));
+  }
+} else {
+  totals = { ...NONE, failed: 1 };
 }
 
 if (totals.skipped.length > 0) {

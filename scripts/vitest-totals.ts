@@ -21,7 +21,7 @@ export default class TotalsReporter implements Reporter {
         else if (result.state === 'failed') failed += 1;
         else if (result.state === 'skipped') {
           skipped.push({
-            test: `${module.relativeModuleId} > ${test.fullName}`,
+            test: `${module.project.name} ${module.relativeModuleId} > ${test.fullName}`,
             reason: result.note ?? NO_REASON,
           });
         } else failed += 1;

@@ -1,7 +1,7 @@
 // What the verbs share: where the workspace is, what is in it, and how a command is run.
 import { type ChildProcess, spawn } from 'node:child_process';
-import { existsSync, globSync, readFileSync } from 'node:fs';
-import { constants } from 'node:os';
+import { existsSync, globSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { constants, tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 
 /** The folder that holds pnpm-workspace.yaml. */
@@ -12,6 +12,8 @@ export interface Manifest {
   readonly name: string;
   readonly version: string;
   readonly private?: boolean;
+  readonly bin?: string | Record<string, string>;
+  readonly exports?: Record<string, unknown>;
   readonly scripts?: Record<string, string>;
   readonly dependencies?: Record<string, string>;
   readonly devDependencies?: Record<string, string>;
@@ -43,6 +45,8 @@ export interface RunOptions {
    * stdout), `collect` (nowhere), `tee` (stdout and stderr as they are, and collected). Default `collect`.
    */
   readonly output?: 'inherit' | 'stderr' | 'collect' | 'tee';
+  /** After a signal this process ends with the command's own exit code instead of 128 + n: it may have drained well. */
+  readonly decides?: boolean;
 }
 
 export interface Ended {
@@ -100,10 +104,31 @@ export async function run(command: string, args: readonly string[], options: Run
   });
   running.delete(child);
   if (stopping !== undefined) {
+    if (options.decides === true) process.exitCode = code;
     if (running.size === 0) process.exit();
     await new Promise<never>(() => {});
   }
   return { code, output: Buffer.concat(chunks).toString() };
+}
+
+/**
+ * Prepares the workspace, then runs a program of it as if it were this process: same stdin, stdout and arguments, signals
+ * passed on, and its exit code. For the last line of a verb.
+ */
+export async function runBuilt(program: string, args: readonly string[]): Promise<void> {
+  if (!(await prepare())) {
+    process.exitCode = 1;
+    return;
+  }
+  const { code } = await run(process.execPath, [program, ...args], { output: 'inherit', decides: true });
+  process.exitCode = code;
+}
+
+/** A folder of its own outside of the workspace, which is removed when this process ends, however it ends. */
+export function temporary(name: string): string {
+  const folder = mkdtempSync(join(tmpdir(), `parley-${name}-`));
+  process.on('exit', () => rmSync(folder, { recursive: true, force: true }));
+  return folder;
 }
 
 /** A tool of the root's node_modules, by its command name. */
@@ -111,22 +136,22 @@ export function bin(name: string): string {
   return join(root, 'node_modules', '.bin', name);
 }
 
-/** Runs one of this workspace's verbs' preparations, with its output on stderr, or ends the process as it ended. */
-async function must(what: string, command: string, args: readonly string[]): Promise<void> {
-  const { code, output } = await run(command, args, { output: 'stderr' });
-  if (code === 0) return;
-  process.stderr.write(`${output}${what} failed: ${command} ${args.join(' ')} ended with ${code}\n`);
-  process.exit(code);
-}
-
-/** Brings node_modules in step with the lockfile; pnpm sees in a tenth of a second when it is. */
-export async function install(): Promise<void> {
-  const reporter = existsSync(join(root, 'node_modules', '.pnpm')) ? '--reporter=silent' : '--reporter=append-only';
-  await must('pnpm install', 'pnpm', ['install', '--frozen-lockfile', reporter]);
-}
-
-/** Builds every package, or those that `filters` (turbo's) name and what they need; what is in step costs nothing. */
-export async function build(...filters: string[]): Promise<void> {
+/**
+ * What every verb needs first: node_modules in step with the lockfile (pnpm sees in a tenth of a second when it is), and
+ * every package built, or those that `filters` (turbo's) name and what they need. Reports on stderr; false when it failed.
+ */
+export async function prepare(...filters: string[]): Promise<boolean> {
+  const fresh = !existsSync(join(root, 'node_modules', '.pnpm'));
+  const reporter = fresh ? '--reporter=append-only' : '--reporter=silent';
   const only = filters.flatMap((filter) => ['--filter', filter]);
-  await must('the build', bin('turbo'), ['run', 'build', '--output-logs=new-only', ...only]);
+  return (
+    (await succeeds('pnpm', ['install', '--frozen-lockfile', reporter])) &&
+    (await succeeds(bin('turbo'), ['run', 'build', '--output-logs=new-only', ...only]))
+  );
+}
+
+async function succeeds(command: string, args: readonly string[]): Promise<boolean> {
+  const { code, output } = await run(command, args, { output: 'stderr' });
+  if (code !== 0) process.stderr.write(`${output}${command} ${args.join(' ')} ended with ${code}\n`);
+  return code === 0;
 }
