@@ -54,9 +54,9 @@ class WsFrameSocket implements FrameSocket {
   readonly #limits: Required<{ [K in keyof FrameSocketOptions]: number }>;
   readonly #listeners: {
     frame: ((frame: Buffer) => void) | null;
-    drain: (() => void)[];
+    drain: (() => void) | null;
     close: ((close: FrameClose) => void)[];
-  } = { frame: null, drain: [], close: [] };
+  } = { frame: null, drain: null, close: [] };
   /** `corked` until the end of this turn of the event loop; `pressed` while the system does not take all we give. */
   #writing: 'idle' | 'corked' | 'pressed' = 'idle';
   #paused = false;
@@ -121,7 +121,7 @@ class WsFrameSocket implements FrameSocket {
   }
 
   onDrain(listener: () => void): void {
-    this.#listeners.drain.push(listener);
+    this.#listeners.drain = listener;
   }
 
   onClose(listener: (close: FrameClose) => void): void {
@@ -170,7 +170,7 @@ class WsFrameSocket implements FrameSocket {
   readonly #written = (): void => {
     if (this.#writing !== 'pressed' || this.#ws.bufferedAmount > 0) return;
     this.#writing = 'idle';
-    for (const listener of this.#listeners.drain) listener();
+    this.#listeners.drain?.();
   };
 
   readonly #failed = (error: Error): void => {

@@ -12,5 +12,7 @@ export {
   frameServerOptions,
 } from './frame-socket-ws.ts';
 export { type DialOptions, dialFrameSocket } from './frame-socket-dial.ts';
+// what a frame is
+export { audioBytes, frameType, isPlainAppend } from './frame-kind.ts';
 export { type MemorySocketOptions, memorySocketPair } from './memory-socket.ts';
 export { sendableClose } from './sendable-close.ts';

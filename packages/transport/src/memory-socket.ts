@@ -28,9 +28,9 @@ class MemorySocket implements FrameSocket {
   readonly #maxFrameBytes: number;
   readonly #listeners: {
     frame: ((frame: Buffer) => void) | null;
-    drain: (() => void)[];
+    drain: (() => void) | null;
     close: ((close: FrameClose) => void)[];
-  } = { frame: null, drain: [], close: [] };
+  } = { frame: null, drain: null, close: [] };
   #inboxBytes = 0;
   #paused = false;
   #delivering = false;
@@ -72,7 +72,7 @@ class MemorySocket implements FrameSocket {
   }
 
   onDrain(listener: () => void): void {
-    this.#listeners.drain.push(listener);
+    this.#listeners.drain = listener;
   }
 
   onClose(listener: (close: FrameClose) => void): void {
@@ -148,8 +148,7 @@ class MemorySocket implements FrameSocket {
   }
 
   drained(): void {
-    if (this.#ended) return;
-    for (const listener of this.#listeners.drain) listener();
+    if (!this.#ended) this.#listeners.drain?.();
   }
 
   #end(close: FrameClose): void {

@@ -14,8 +14,8 @@ export interface Pair {
 export const SUITE_FRAME_BYTES_MAX = 256 * 1024;
 
 /** Runs the promises of FrameSocket over pairs whose ends take frames of at most SUITE_FRAME_BYTES_MAX. */
-export function frameSocketSuite(name: string, connect: () => Promise<Pair>): void {
-  describe(name, () => {
+export function frameSocketSuite(driver: string, connect: () => Promise<Pair>): void {
+  describe(`FrameSocket over ${driver}`, () => {
     let pair: Pair | null = null;
     const connected = async (): Promise<Pair> => (pair = await connect());
     afterEach(async () => {
