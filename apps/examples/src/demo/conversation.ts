@@ -51,7 +51,7 @@ export async function converse(client: ParleyClient, url: string, target: string
   });
   call.on('tool', (update) => listener.tool(update));
   call.on('frame', (frame) => {
-    if (frame.type === 'response.output_audio.delta') replies.push(Buffer.from((frame as { delta: string }).delta, 'base64'));
+    if (frame.type === 'response.output_audio.delta') replies.push(Buffer.from(String(frame['delta']), 'base64'));
   });
   await answered(call);
   await call.hangUp('demonstration over');
