@@ -26,12 +26,18 @@ export function showCut(itemId: string): void {
 
 export function showTool({ callId, name, status, input, output, error, durationMs }: ToolUpdate): void {
   const line = lineOf(elements.tools, callId);
-  line.className = status === 'succeeded' ? 'succeeded' : status === 'called' || status === 'dispatched' ? 'running' : 'failed';
+  line.className =
+    status === 'succeeded' ? 'succeeded' : status === 'called' || status === 'dispatched' ? 'running' : 'failed';
   const title = document.createElement('strong');
   title.textContent = name;
   const details = document.createElement('code');
   const result = error?.message ?? (output === undefined ? status : JSON.stringify(output));
-  details.textContent = [input === undefined ? '' : JSON.stringify(input), '→', result, durationMs === undefined ? '' : `${durationMs} ms`].join(' ');
+  details.textContent = [
+    input === undefined ? '' : JSON.stringify(input),
+    '→',
+    result,
+    durationMs === undefined ? '' : `${durationMs} ms`,
+  ].join(' ');
   line.replaceChildren(title, ' ', details);
 }
 

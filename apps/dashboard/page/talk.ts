@@ -45,7 +45,9 @@ async function offerTargets(): Promise<void> {
     const agents = await client().agents.list();
     const offered = agents
       .filter(({ status }) => status === 'connected')
-      .flatMap(({ agent, sessions }) => sessions.filter(({ transport }) => transport === 'websocket').map(({ name }) => `${agent}.${name}`));
+      .flatMap(({ agent, sessions }) =>
+        sessions.filter(({ transport }) => transport === 'websocket').map(({ name }) => `${agent}.${name}`),
+      );
     elements.target.replaceChildren(...offered.map((target) => new Option(target, target)));
     const wanted = new URLSearchParams(location.search).get('target') ?? 'support.voice';
     if (offered.includes(wanted)) elements.target.value = wanted;

@@ -24,6 +24,7 @@ import { Sockets } from './gateway/sockets.ts';
 import { sessionHost } from './sessions/host.ts';
 import { Sessions } from './sessions/sessions.ts';
 import { openSqliteStore } from './store/sqlite-store.ts';
+import type { Store } from './store/store.ts';
 import { createLogger, type Logger } from './telemetry/logger.ts';
 import { Metrics } from './telemetry/metrics.ts';
 
@@ -54,9 +55,10 @@ export async function startServer(options: ServerOptions = {}): Promise<RunningS
   const logger = createLogger(config.log_level);
   const now = Date.now;
   const models = modelsOf(config);
-  const store = await openSqliteStore({ directory: config.data });
+  const failed = Promise.withResolvers<Error>();
+  const store = await openSqliteStore({ directory: config.data, onFailure: failed.resolve });
   try {
-    return await wire(config, store, models, logger, now);
+    return await wire(config, store, failed.promise, models, logger, now);
   } catch (error) {
     await store.close();
     throw error;
@@ -65,7 +67,8 @@ export async function startServer(options: ServerOptions = {}): Promise<RunningS
 
 async function wire(
   config: ServerConfig,
-  store: Awaited<ReturnType<typeof openSqliteStore>>,
+  store: Store,
+  storeFailed: Promise<Error>,
   models: ReadonlyMap<string, RealtimeModel>,
   logger: Logger,
   now: () => number,
@@ -78,7 +81,12 @@ async function wire(
   let draining = false;
 
   const agents = new Agents({ log: logger });
-  const executions = new Executions({ store, workforce: agents, log: logger, limits: { unfinished_max: limits.executions_max } });
+  const executions = new Executions({
+    store,
+    workforce: agents,
+    log: logger,
+    limits: { unfinished_max: limits.executions_max },
+  });
   const sessions = new Sessions({
     store,
     agents,
@@ -139,7 +147,7 @@ async function wire(
     'listening',
   );
 
-  const failed = store.failed.then((error) => {
+  const failed = storeFailed.then((error) => {
     storeProblem = error.message;
     return error;
   });

@@ -8,7 +8,11 @@ export async function startSessions(port: number, count: number): Promise<StartR
   const started: StartResponse[] = [];
   while (started.length < count) {
     const some = Math.min(50, count - started.length);
-    started.push(...(await Promise.all(Array.from({ length: some }, () => post<StartResponse>(port, `/api/v1/sessions/${TARGET}/start`)))));
+    started.push(
+      ...(await Promise.all(
+        Array.from({ length: some }, () => post<StartResponse>(port, `/api/v1/sessions/${TARGET}/start`)),
+      )),
+    );
   }
   return started;
 }
@@ -18,7 +22,11 @@ export async function closeSessions(port: number, sessions: readonly StartRespon
 }
 
 async function post<T>(port: number, path: string): Promise<T> {
-  const response = await fetch(`http://127.0.0.1:${port}${path}`, { method: 'POST', headers: { 'content-type': 'application/json' }, body: '{}' });
+  const response = await fetch(`http://127.0.0.1:${port}${path}`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: '{}',
+  });
   const body = await response.text();
   if (!response.ok) throw new Error(`POST ${path} answered ${response.status}: ${body}`);
   return JSON.parse(body) as T;

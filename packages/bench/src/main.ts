@@ -8,7 +8,13 @@ import { registration } from './groups/registration.ts';
 import { relay } from './groups/relay.ts';
 import type { Metrics } from './stats.ts';
 
-const GROUPS: Record<string, (progress: (line: string) => void) => Promise<Metrics>> = { relay, starts, executions, memory, registration };
+const GROUPS: Record<string, (progress: (line: string) => void) => Promise<Metrics>> = {
+  relay,
+  starts,
+  executions,
+  memory,
+  registration,
+};
 
 const args = process.argv.slice(2).filter((arg) => arg !== '--');
 const json = args.includes('--json');
@@ -16,7 +22,9 @@ const unknownFlag = args.find((arg) => arg.startsWith('-') && arg !== '--json');
 const names = args.filter((arg) => !arg.startsWith('-'));
 const unknown = unknownFlag ?? names.find((name) => !Object.hasOwn(GROUPS, name));
 if (unknown !== undefined) {
-  process.stderr.write(`bench: unknown ${unknownFlag ? 'flag' : 'group'} '${unknown}'. Groups: ${Object.keys(GROUPS).join(', ')}. Flags: --json\n`);
+  process.stderr.write(
+    `bench: unknown ${unknownFlag ? 'flag' : 'group'} '${unknown}'. Groups: ${Object.keys(GROUPS).join(', ')}. Flags: --json\n`,
+  );
   process.exit(2);
 }
 
@@ -29,11 +37,23 @@ if (json) process.stdout.write(`${JSON.stringify(names.length === 1 ? results[na
 process.exit(0);
 
 function table(group: string, metrics: Metrics): void {
-  const cell = (value: number | null): string => (value === null ? '–' : value.toLocaleString('en-US', { maximumFractionDigits: 3 }));
-  const rows = [['metric', 'ours', 'peer', 'floor', 'unit'], ...Object.entries(metrics).map(([name, { ours, peer, floor, unit }]) => [name, cell(ours), cell(peer), cell(floor), unit])];
+  const cell = (value: number | null): string =>
+    value === null ? '–' : value.toLocaleString('en-US', { maximumFractionDigits: 3 });
+  const rows = [
+    ['metric', 'ours', 'peer', 'floor', 'unit'],
+    ...Object.entries(metrics).map(([name, { ours, peer, floor, unit }]) => [
+      name,
+      cell(ours),
+      cell(peer),
+      cell(floor),
+      unit,
+    ]),
+  ];
   const widths = [0, 1, 2, 3, 4].map((column) => Math.max(...rows.map((row) => (row[column] as string).length)));
   process.stdout.write(`\n${group}\n`);
   for (const row of rows) {
-    process.stdout.write(`${row.map((value, column) => (column === 0 || column === 4 ? value.padEnd(widths[column] as number) : value.padStart(widths[column] as number))).join('  ')}\n`);
+    process.stdout.write(
+      `${row.map((value, column) => (column === 0 || column === 4 ? value.padEnd(widths[column] as number) : value.padStart(widths[column] as number))).join('  ')}\n`,
+    );
   }
 }

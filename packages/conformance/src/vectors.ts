@@ -98,7 +98,10 @@ function sessionDifference(lines: SessionLine[], answer: unknown): string | null
     );
     const problem =
       difference({ ...line.event, seq: seq + 1, at_ms: line.at_ms }, first) ??
-      difference(got.records.map((_, i) => seq + 1 + i), got.records.map((one) => one['seq'])) ??
+      difference(
+        got.records.map((_, i) => seq + 1 + i),
+        got.records.map((one) => one['seq']),
+      ) ??
       difference(line.records ?? [], shown) ??
       difference(line.effects ?? [], got.effects);
     if (problem) return `event ${at} (${JSON.stringify(line.event).slice(0, 120)}): ${problem}`;

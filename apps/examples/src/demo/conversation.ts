@@ -34,7 +34,14 @@ export interface Conversation {
 }
 
 /** Calls `target`, says `audio` (PCM16, 24 kHz), hears the answer to its end, and hangs up. */
-export async function converse(client: ParleyClient, url: string, target: string, audio: Int16Array, directory: string, listener: Listener): Promise<Conversation> {
+export async function converse(
+  client: ParleyClient,
+  url: string,
+  target: string,
+  audio: Int16Array,
+  directory: string,
+  listener: Listener,
+): Promise<Conversation> {
   const started = await client.sessions.start(target);
   const replies: Buffer[] = [];
   const transcripts: Conversation['transcripts'] = [];
@@ -87,7 +94,10 @@ function answered(call: Awaited<ReturnType<typeof startCall>>): Promise<void> {
   return new Promise((resolve, reject) => {
     let spoken = false;
     let quiet: NodeJS.Timeout | undefined;
-    const late = setTimeout(() => reject(new ParleyError('deadline_exceeded', `the call did not end within ${CALL_MS} ms`)), CALL_MS);
+    const late = setTimeout(
+      () => reject(new ParleyError('deadline_exceeded', `the call did not end within ${CALL_MS} ms`)),
+      CALL_MS,
+    );
     const settle = (): void => {
       clearTimeout(late);
       clearTimeout(quiet);

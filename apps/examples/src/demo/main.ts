@@ -68,7 +68,8 @@ function optionsOf(args: string[]): Options | null {
 async function demonstrate({ once, json, audio, port, data }: Options): Promise<void> {
   // With --json stdout is for the one line; people read stderr.
   const screen = new Screen(json ? process.stderr : process.stdout);
-  const spoken = audio === undefined ? await encodeSpeech(QUESTION, { sampleRate: SAMPLE_RATE }) : await fromFile(audio);
+  const spoken =
+    audio === undefined ? await encodeSpeech(QUESTION, { sampleRate: SAMPLE_RATE }) : await fromFile(audio);
   screen.heading('Parley');
   // A single call must not stand in the way of a server that is up: it gets a database of its own beside.
   const directory = once ? `${data}/once-${process.pid}` : data;

@@ -71,7 +71,9 @@ export async function startParts({ port, data, progress }: PartsOptions): Promis
     stops.push(() => stopAgent(agent));
     await agentReady(client, agent, () => complaint);
     const { sessions, functions } = await client.agents.get(AGENT);
-    progress(`agent          ${AGENT}: ${sessions.map(({ name }) => name).join(', ')} · ${functions.map(({ name }) => name).join(', ')}`);
+    progress(
+      `agent          ${AGENT}: ${sessions.map(({ name }) => name).join(', ')} · ${functions.map(({ name }) => name).join(', ')}`,
+    );
     return { simulator, server, client, agent, stop };
   } catch (error) {
     await stop();

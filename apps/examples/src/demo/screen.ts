@@ -28,7 +28,8 @@ export class Screen {
 
   tool({ name, status, input, output, durationMs, error }: ToolUpdate): void {
     if (status === 'dispatched') this.line(`  ${dim('tool ')}  ${name} ${JSON.stringify(input)}`);
-    else if (status === 'succeeded') this.line(`  ${dim('tool ')}  ${name} → ${JSON.stringify(output)} ${dim(`${durationMs} ms`)}`);
+    else if (status === 'succeeded')
+      this.line(`  ${dim('tool ')}  ${name} → ${JSON.stringify(output)} ${dim(`${durationMs} ms`)}`);
     else if (status !== 'called') this.line(`  ${dim('tool ')}  ${name} ${status}: ${error?.message ?? ''}`);
   }
 

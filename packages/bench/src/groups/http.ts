@@ -22,7 +22,8 @@ async function load(port: number, path: string, connections: number): Promise<Lo
   };
   await autocannon({ ...options, duration: 1 });
   const result = await autocannon({ ...options, duration: SECONDS });
-  if (result.non2xx > 0 || result.errors > 0) throw new Error(`${path}: ${result.non2xx} refused, ${result.errors} failed`);
+  if (result.non2xx > 0 || result.errors > 0)
+    throw new Error(`${path}: ${result.non2xx} refused, ${result.errors} failed`);
   return { rate: result['2xx'] / result.duration, p99_us: result.latency.p99 * 1000 };
 }
 
@@ -44,7 +45,12 @@ export async function executions(progress: (line: string) => void): Promise<Metr
   };
 }
 
-async function compare(progress: (line: string) => void, name: string, path: string, connections: number): Promise<[Load, Load]> {
+async function compare(
+  progress: (line: string) => void,
+  name: string,
+  path: string,
+  connections: number,
+): Promise<[Load, Load]> {
   const ours: Load[] = [];
   const floor: Load[] = [];
   for (let run = 1; run <= RUNS; run++) {

@@ -25,7 +25,8 @@ export async function memory(progress: (line: string) => void): Promise<Metrics>
 
 async function measure(name: 'parley' | 'ws-pipe' | 'splice', upstreamPort: number): Promise<number> {
   const subject = await Subject.start(name, { UPSTREAM_PORT: String(upstreamPort) });
-  const agent = name === 'parley' ? await Subject.start('agent', { PARLEY_URL: `http://127.0.0.1:${subject.port}` }) : null;
+  const agent =
+    name === 'parley' ? await Subject.start('agent', { PARLEY_URL: `http://127.0.0.1:${subject.port}` }) : null;
   try {
     // Code is compiled and pools are filled by the first hundred.
     const first = await open(name, subject.port, 100);

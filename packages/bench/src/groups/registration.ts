@@ -16,10 +16,23 @@ export async function registration(progress: (line: string) => void): Promise<Me
     const begin = performance.now();
     const agent = new Agent('bench');
     for (let i = 0; i < SESSIONS; i++) {
-      agent.session(`voice_${i}`, { provider: 'openai', transport: 'websocket', voice: 'marin', tools: [`tool_${i}`], modalities: ['audio', 'text'] });
+      agent.session(`voice_${i}`, {
+        provider: 'openai',
+        transport: 'websocket',
+        voice: 'marin',
+        tools: [`tool_${i}`],
+        modalities: ['audio', 'text'],
+      });
     }
     for (let i = 0; i < FUNCTIONS; i++) {
-      agent.skill(`tool_${i}`, { description: 'Looks up an order.', input: { type: 'object', properties: { order: { type: 'string' } }, required: ['order'] } }, async () => null);
+      agent.skill(
+        `tool_${i}`,
+        {
+          description: 'Looks up an order.',
+          input: { type: 'object', properties: { order: { type: 'string' } }, required: ['order'] },
+        },
+        async () => null,
+      );
     }
     declared.push(((performance.now() - begin) * 1000) / (SESSIONS + FUNCTIONS));
     const frame = {
@@ -27,8 +40,17 @@ export async function registration(progress: (line: string) => void): Promise<Me
       agent: 'bench',
       instance_id: 'bench',
       sdk: { language: 'typescript', version: '0' },
-      sessions: Array.from({ length: SESSIONS }, (_, i) => ({ name: `voice_${i}`, provider: 'openai', transport: 'websocket', tools: [`tool_${i}`] })),
-      functions: Array.from({ length: FUNCTIONS }, (_, i) => ({ name: `tool_${i}`, kind: 'skill', input_schema: { type: 'object', properties: { order: { type: 'string' } } } })),
+      sessions: Array.from({ length: SESSIONS }, (_, i) => ({
+        name: `voice_${i}`,
+        provider: 'openai',
+        transport: 'websocket',
+        tools: [`tool_${i}`],
+      })),
+      functions: Array.from({ length: FUNCTIONS }, (_, i) => ({
+        name: `tool_${i}`,
+        kind: 'skill',
+        input_schema: { type: 'object', properties: { order: { type: 'string' } } },
+      })),
       in_flight: [],
       sessions_open: [],
     };

@@ -26,7 +26,9 @@ export async function relay(progress: (line: string) => void): Promise<Metrics> 
       results[name].push(await measure(name));
     }
   }
-  const [direct, splice, pipe, ours] = (['direct', 'splice', 'ws-pipe', 'parley'] as const).map((name) => medians(results[name])) as [Figures, Figures, Figures, Figures];
+  const [direct, splice, pipe, ours] = (['direct', 'splice', 'ws-pipe', 'parley'] as const).map((name) =>
+    medians(results[name]),
+  ) as [Figures, Figures, Figures, Figures];
   const metrics: Metrics = {
     frames_per_s_saturated: {
       ours: round(ours['saturated'] as number),
@@ -42,7 +44,12 @@ export async function relay(progress: (line: string) => void): Promise<Metrics> 
       metrics[`added_${name}`] = { ours: added(ours), peer: added(pipe), floor: added(splice), unit: 'us' };
     }
     const cpu = `cpu_${calls}`;
-    metrics[`cpu_per_frame_${calls}`] = { ours: round(ours[cpu] as number), peer: round(pipe[cpu] as number), floor: round(splice[cpu] as number), unit: 'us' };
+    metrics[`cpu_per_frame_${calls}`] = {
+      ours: round(ours[cpu] as number),
+      peer: round(pipe[cpu] as number),
+      floor: round(splice[cpu] as number),
+      unit: 'us',
+    };
   }
   return metrics;
 }
@@ -51,7 +58,10 @@ async function measure(name: Name): Promise<Figures> {
   const upstream = await startUpstream();
   const env = { UPSTREAM_PORT: String(upstream.port) };
   const subject = name === 'direct' ? null : await Subject.start(name, env);
-  const agent = subject && name === 'parley' ? await Subject.start('agent', { PARLEY_URL: `http://127.0.0.1:${subject.port}` }) : null;
+  const agent =
+    subject && name === 'parley'
+      ? await Subject.start('agent', { PARLEY_URL: `http://127.0.0.1:${subject.port}` })
+      : null;
   const figures: Figures = {};
   try {
     for (const calls of PACED) {
@@ -95,8 +105,13 @@ async function saturated(name: Name, subject: Subject): Promise<number> {
   return moved / (cpu / 1e6);
 }
 
-async function addressesOf(name: Name, port: number, calls: number): Promise<{ addresses: Address[]; end: () => Promise<void> }> {
-  if (name !== 'parley') return { addresses: Array.from({ length: calls }, () => ({ port, path: '/v1/realtime' })), end: async () => {} };
+async function addressesOf(
+  name: Name,
+  port: number,
+  calls: number,
+): Promise<{ addresses: Address[]; end: () => Promise<void> }> {
+  if (name !== 'parley')
+    return { addresses: Array.from({ length: calls }, () => ({ port, path: '/v1/realtime' })), end: async () => {} };
   const sessions = await startSessions(port, calls);
   return {
     addresses: sessions.map(({ session_id, client_token }) => ({

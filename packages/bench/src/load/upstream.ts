@@ -11,7 +11,10 @@ const SESSION = {
   type: 'realtime',
   model: 'bench',
   output_modalities: ['audio'],
-  audio: { input: { format: { type: 'audio/pcm', rate: 24000 } }, output: { format: { type: 'audio/pcm', rate: 24000 }, voice: 'marin' } },
+  audio: {
+    input: { format: { type: 'audio/pcm', rate: 24000 } },
+    output: { format: { type: 'audio/pcm', rate: 24000 }, voice: 'marin' },
+  },
 };
 const CREATED = textFrame(JSON.stringify({ type: 'session.created', event_id: 'event_1', session: SESSION }), false);
 const UPDATED = textFrame(JSON.stringify({ type: 'session.updated', event_id: 'event_2', session: SESSION }), false);

@@ -50,7 +50,8 @@ export class FrameCounter {
         this.#rest = data.subarray(at);
         return;
       }
-      const length = short < 126 ? short : short === 126 ? data.readUInt16BE(at + 2) : Number(data.readBigUInt64BE(at + 2));
+      const length =
+        short < 126 ? short : short === 126 ? data.readUInt16BE(at + 2) : Number(data.readBigUInt64BE(at + 2));
       const opcode = (data[at] as number) & 15;
       at += head;
       this.#skip = length;

@@ -17,7 +17,10 @@ export class Subject {
     this.port = port;
   }
 
-  static start(name: 'parley' | 'ws-pipe' | 'splice' | 'http' | 'agent', env: Record<string, string> = {}): Promise<Subject> {
+  static start(
+    name: 'parley' | 'ws-pipe' | 'splice' | 'http' | 'agent',
+    env: Record<string, string> = {},
+  ): Promise<Subject> {
     const child = fork(fileURLToPath(new URL(`./${name}.ts`, import.meta.url)), {
       execArgv: ['--expose-gc'],
       env: { ...process.env, ...env },
