@@ -52,8 +52,8 @@ test('a directory has one server; the refusal names its process, and a dead one 
   const directory = fresh();
   const store = await openSqliteStore({ directory });
   expect(statSync(directory).mode & 0o777).toBe(0o700);
-  const refused = expect(openSqliteStore({ directory })).rejects;
-  await refused.toMatchObject({ code: 'failed_precondition', message: expect.stringContaining(`${process.pid}`) });
+  const own = expect.stringContaining(`process ${process.pid}`);
+  await expect(openSqliteStore({ directory })).rejects.toMatchObject({ code: 'failed_precondition', message: own });
   await store.close();
 
   const child = spawn(process.execPath, [CHILD, directory], { stdio: ['ignore', 'pipe', 'inherit'] });
@@ -97,9 +97,9 @@ test('a thread that dies refuses what waits with unavailable and says so', async
   const broken = new Promise((resolve) => {
     thread.onBroken = resolve;
   });
-  const read = expect(thread.read('keys')).rejects.toMatchObject({ code: 'unavailable' });
+  const read = thread.read('keys');
   const killed = thread.kill();
-  await read;
+  await expect(read).rejects.toMatchObject({ code: 'unavailable' });
   expect(await broken).toMatchObject({ code: 'unavailable' });
   await killed;
   await expect(thread.read('keys')).rejects.toMatchObject({ code: 'unavailable' });
