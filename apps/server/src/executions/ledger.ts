@@ -96,13 +96,20 @@ export class Ledger {
     return true;
   }
 
-  #write(entry: Entry, end: ExecutionResource): void {
+  #write(entry: Entry, end: ExecutionResource, first = true): void {
     this.#parts.store.commit([{ op: 'execution.update', execution: end }]).then(
       () => this.#finish(entry, end),
       (error: unknown) => {
-        const { retry_ms } = this.#parts.limits;
-        this.#parts.log.error({ execution_id: entry.id, code: ParleyError.from(error).code }, 'an end was not written');
-        entry.deadline = this.#parts.deadlines.add(retry_ms, () => this.#write(entry, end));
+        // Its row was refused after it had ended: there is nothing to write it to.
+        if (!this.#entries.has(entry.id)) {
+          this.#finish(entry, end);
+          return;
+        }
+        if (first) {
+          const { code } = ParleyError.from(error);
+          this.#parts.log.error({ execution_id: entry.id, code }, 'an end was not written; it is tried again');
+        }
+        entry.deadline = this.#parts.deadlines.add(this.#parts.limits.retry_ms, () => this.#write(entry, end, false));
       },
     );
   }
