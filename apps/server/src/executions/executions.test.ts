@@ -230,6 +230,34 @@ test('executions of a function past max_concurrent wait their turn and do not ho
   expect(agent.frames.filter((frame) => frame.type === 'execution.dispatch')).toEqual([]);
 });
 
+test('a caller that waits takes no room: an agent with room for one can call itself', async () => {
+  await using server = await TestServer.open();
+  const agent = await server.agent({ capacity: { executions: 1 } });
+  const root = await server.executions.start(LOOK);
+  const next = await server.executions.start(LOOK);
+  const { execution_id: parent_execution_id } = await agent.accept();
+  agent.send({ type: 'function.call', request_id: 'a', parent_execution_id, target: 'support.look', input: {} });
+  const child = await agent.accept();
+  expect(child.parent_execution_id).toBe(root.execution_id);
+  agent.send({
+    type: 'function.call',
+    request_id: 'b',
+    parent_execution_id: child.execution_id,
+    target: 'support.look',
+    input: {},
+  });
+  const leaf = await agent.accept();
+  expect(leaf.parent_execution_id).toBe(child.execution_id);
+  agent.succeed(leaf.execution_id, 1);
+  agent.succeed(child.execution_id, 2);
+  expect(await agent.next('reply')).toMatchObject({ request_id: 'b', result: 1 });
+  expect(await agent.next('reply')).toMatchObject({ request_id: 'a', result: 2 });
+  await agent.settle();
+  expect(agent.frames.filter((frame) => frame.type === 'execution.dispatch')).toEqual([]);
+  agent.succeed(root.execution_id, 3);
+  expect((await agent.accept()).execution_id).toBe(next.execution_id);
+});
+
 test('past the limit of unfinished executions the answer is resource_exhausted', async () => {
   await using server = await TestServer.open({ executions: { unfinished_max: 2 } });
   await server.agent();
@@ -321,7 +349,7 @@ test('notes are limited in size and number', async () => {
 
 test('lists, batches and workflows show what memory knows better than the rows', async () => {
   await using server = await TestServer.open();
-  const agent = await server.agent({ capacity: { executions: 2 } });
+  const agent = await server.agent({ capacity: { executions: 1 } });
   const root = await server.executions.start(LOOK);
   const child = await server.executions.start({ ...LOOK, parent_execution_id: root.execution_id });
   const queued = await server.executions.start(LOOK);
