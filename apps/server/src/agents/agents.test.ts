@@ -155,6 +155,8 @@ test('load from elsewhere counts when the least loaded is chosen', async () => {
   await busy.next('agent.alive');
   for (let i = 0; i < 3; i++) await server.executions.start({ target: 'support.look', input: {} });
   for (let i = 0; i < 3; i++) await idle.next('execution.dispatch');
+  await busy.settle();
+  expect(busy.frames).toEqual([]);
 });
 
 test('a draining agent gets nothing new and finishes what it has', async () => {

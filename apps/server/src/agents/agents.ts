@@ -33,6 +33,9 @@ export interface AgentsOptions {
   log?: Log;
 }
 
+/** Close codes of an agent that leaves: done, going away, or none given. */
+const LEAVING: ReadonlySet<number> = new Set([1000, 1001, 1005]);
+
 interface Hosts {
   executions: ExecutionHost;
   sessions: SessionHost;
@@ -212,6 +215,7 @@ export class Agents implements AgentDirectory, Workforce {
         instance.report(frame.load);
         link.forgive();
         link.send({ type: 'agent.alive' });
+        this.#to.executions.available(instance.agent);
         return;
       case 'agent.drain':
         link.state.draining = true;
@@ -327,8 +331,8 @@ export class Agents implements AgentDirectory, Workforce {
     this.#links.delete(link.link_id);
     this.#log.info({ link_id: link.link_id, code: close.code }, 'agent link closed');
     if (state.kind === 'joining' || state.kind === 'closed') return;
-    // 1006 says nothing of what was read; any other code came in the agent's own closing handshake.
-    const clean = state.kind === 'up' && close.code !== 1006;
+    // Only these come from an agent that leaves by itself; 1006 and the codes of faults say nothing of what was read.
+    const clean = state.kind === 'up' && LEAVING.has(close.code);
     if (state.instance) this.#letGo(link, state.instance, `the agent link was closed with ${close.code}`, clean);
   }
 

@@ -11,6 +11,7 @@ export class AgentInstance implements Instance {
   registration: Registration;
   link: AgentLink | null = null;
   readonly executions = new Set<string>();
+  readonly parked = new Set<string>();
   /** Handlers that it runs, by the id of their sessions. A session may be closed before its handler has returned. */
   readonly sessions = new Map<string, { name: string; closed: boolean }>();
   readonly requests: Requests;
@@ -39,6 +40,11 @@ export class AgentInstance implements Instance {
   /** Has something that is worth waiting for when its link is cut. */
   get busy(): boolean {
     return this.executions.size > 0 || this.sessions.size > 0;
+  }
+
+  /** What counts against a capacity. */
+  count(work: 'executions' | 'sessions'): number {
+    return work === 'executions' ? this.executions.size - this.parked.size : this.sessions.size;
   }
 
   dispatch(frame: string): void {

@@ -18,7 +18,7 @@ export function leastLoaded(
   let best_count = 0;
   for (const instance of instances) {
     if (!instance.link?.ready || !offers(instance, work, name)) continue;
-    const own = instance[work].size;
+    const own = instance.count(work);
     const capacity =
       instance.registration.capacity[work] ?? (work === 'executions' ? limits.executions_max : limits.sessions_max);
     if (own >= capacity) continue;

@@ -13,11 +13,11 @@ import {
   type ServerFrame,
   type ServerFrameOf,
 } from '@parley/core';
-import type { FrameSocket } from '@parley/transport';
+import { acceptFrameSocket } from '@parley/transport';
 import { WebSocket, WebSocketServer } from 'ws';
 import { Executions } from '../executions/executions.ts';
 import type { ExecutionLimits } from '../executions/limits.ts';
-import { MemoryStore } from '../store/memory-store.test.peer.ts';
+import { openSqliteStore } from '../store/sqlite-store.ts';
 import type { Store } from '../store/store.ts';
 import { Agents } from './agents.ts';
 import type { ServerClock } from './clock.ts';
@@ -129,10 +129,12 @@ export class TestServer {
   readonly #http: Server;
   readonly #ws: WebSocketServer;
   readonly #peers = new Set<TestAgent>();
+  /** A store that was not handed in. */
+  #own: Store | null = null;
 
-  private constructor(options: TestServerOptions) {
+  private constructor(options: TestServerOptions & { store: Store }) {
     const clock = options.clock ?? this.clock;
-    this.store = options.store ?? new MemoryStore();
+    this.store = options.store;
     this.agents = new Agents({ clock, limits: { ...options.agents } });
     this.executions = new Executions({
       store: this.store,
@@ -144,13 +146,15 @@ export class TestServer {
     this.#http = createServer();
     this.#ws = new WebSocketServer({ server: this.#http, handleProtocols: () => AGENT_SUBPROTOCOL });
     this.#ws.on('connection', (socket) => {
-      this.links.push(this.agents.accept(frameSocket(socket)));
+      this.links.push(this.agents.accept(acceptFrameSocket(socket, { pingMs: 0 })));
       this.ends.push(once(socket, 'close'));
     });
   }
 
   static async open(options: TestServerOptions = {}): Promise<TestServer> {
-    const server = new TestServer(options);
+    const store = options.store ?? (await openSqliteStore({ directory: ':memory:' }));
+    const server = new TestServer({ ...options, store });
+    if (!options.store) server.#own = store;
     server.#http.listen(0, '127.0.0.1');
     await once(server.#http, 'listening');
     return server;
@@ -183,6 +187,7 @@ export class TestServer {
     this.#ws.close();
     this.#http.close();
     await once(this.#http, 'close');
+    await this.#own?.close();
   }
 }
 
@@ -279,30 +284,4 @@ export class TestAgent {
   stopReading(): void {
     this.#socket.pause();
   }
-}
-
-function frameSocket(socket: WebSocket): FrameSocket {
-  let drained = (): void => undefined;
-  return {
-    id: newId('link'),
-    send: (frame) => {
-      if (socket.readyState !== WebSocket.OPEN) return;
-      socket.send(frame.toString(), () => {
-        if (socket.bufferedAmount === 0) drained();
-      });
-    },
-    get bufferedBytes() {
-      return socket.bufferedAmount;
-    },
-    pause: () => socket.pause(),
-    resume: () => socket.resume(),
-    onFrame: (listener) => void socket.on('message', (data: Buffer) => listener(data)),
-    onDrain: (listener) => (drained = listener),
-    onClose: (listener) => void socket.once('close', (code, reason) => listener({ code, reason: reason.toString() })),
-    close: (code, reason) => socket.close(code, reason),
-    terminate: () => socket.terminate(),
-    get open() {
-      return socket.readyState === WebSocket.OPEN;
-    },
-  };
 }

@@ -9,6 +9,8 @@ export interface Instance {
   readonly instance_id: string;
   /** Executions that were placed here and have not ended. Kept by the executions, read by the placement. */
   readonly executions: Set<string>;
+  /** Those of them that have unfinished children. They wait, so they take no room: else callers would starve callees. */
+  readonly parked: Set<string>;
   readonly connected: boolean;
   /** Sends a frame that was serialised before; dropped when there is no link. */
   dispatch(frame: string): void;

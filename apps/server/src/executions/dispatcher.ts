@@ -13,7 +13,7 @@ import type { Instance, Log, Workforce } from '../agents/work.ts';
 import type { Store } from '../store/store.ts';
 import { ENDINGS, endingOf } from './ending.ts';
 import { type Entry, WAITING } from './entry.ts';
-import type { Ledger } from './ledger.ts';
+import { type Ledger, park } from './ledger.ts';
 import type { ExecutionLimits } from './limits.ts';
 import { Queue } from './queue.ts';
 import type { Watchers } from './watchers.ts';
@@ -49,7 +49,7 @@ export class Dispatcher {
 
   /** Finds it a place, if there is one and nobody waits before it. Nothing is sent yet. */
   assign(entry: Entry): boolean {
-    if (this.#queue.hasWaiting(entry.agent, entry.name) || !this.#place(entry)) return false;
+    if (this.#queue.hasWaiting(entry) || !this.#place(entry)) return false;
     entry.marked = true;
     return true;
   }
@@ -67,6 +67,7 @@ export class Dispatcher {
     instance.executions.add(entry.id);
     this.#queue.take(entry);
     entry.phase = phase;
+    park(entry);
   }
 
   /** Its row is on disk: it is sent, or it waits. */
@@ -129,7 +130,9 @@ export class Dispatcher {
   }
 
   #release(entry: Entry, instance: Instance): void {
-    if (instance.executions.delete(entry.id)) this.#queue.release(entry);
+    if (!instance.executions.delete(entry.id)) return;
+    instance.parked.delete(entry.id);
+    this.#queue.release(entry);
   }
 
   /** It has ended: its place is free. */

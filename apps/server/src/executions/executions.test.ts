@@ -3,19 +3,18 @@
 import { ParleyError } from '@parley/core';
 import { expect, test } from 'vitest';
 import { skill, TestServer } from '../agents/server.test.peer.ts';
-import { gated } from '../store/gated-store.test.peer.ts';
-import { MemoryStore } from '../store/memory-store.test.peer.ts';
+import { GatedStore } from './gated-store.test.peer.ts';
 import type { ExecutionEvent } from './watchers.ts';
 
 const LOOK = { target: 'support.look', input: {} };
 
 test('a happy execution is two units on disk: its row before it leaves, its end before anybody hears of it', async () => {
-  const gate = gated(new MemoryStore());
+  await using gate = await GatedStore.open();
   await using server = await TestServer.open({ store: gate.store });
   const agent = await server.agent();
   gate.shut();
   const starting = server.executions.start({ target: 'support.look', input: { order: 7 } });
-  await gate.seen('execution.insert');
+  await gate.came(1);
   await agent.settle();
   expect(agent.frames).toEqual([]);
   gate.open();
@@ -35,7 +34,7 @@ test('a happy execution is two units on disk: its row before it leaves, its end 
   let heard = false;
   void waited.then(() => (heard = true));
   agent.succeed(started.execution_id, { found: true });
-  await gate.seen('execution.update');
+  await gate.came(2);
   await agent.settle();
   expect(heard).toBe(false);
   expect(agent.frames).toEqual([]);
@@ -70,7 +69,7 @@ test('functions and inputs that do not fit are refused before anything is writte
 });
 
 test('a row that could not be written is an execution that never was', async () => {
-  const gate = gated(new MemoryStore());
+  await using gate = await GatedStore.open();
   await using server = await TestServer.open({ store: gate.store });
   const agent = await server.agent({ capacity: { executions: 1 } });
   gate.refuse('execution.insert', 1, new ParleyError('unavailable', 'the disk is full'));
@@ -81,7 +80,7 @@ test('a row that could not be written is an execution that never was', async () 
 });
 
 test('an end that could not be written is tried again, and told when it is on disk', async () => {
-  const gate = gated(new MemoryStore());
+  await using gate = await GatedStore.open();
   await using server = await TestServer.open({ store: gate.store });
   const agent = await server.agent();
   const { execution_id } = await server.executions.start(LOOK);
@@ -195,13 +194,13 @@ test('a cancelled execution takes along what it called, and not what called it',
 });
 
 test('a child whose parent is cancelled while it is written does not run on', async () => {
-  const gate = gated(new MemoryStore());
+  await using gate = await GatedStore.open();
   await using server = await TestServer.open({ store: gate.store });
   await server.agent();
   const root = await server.executions.start(LOOK);
   gate.shut();
   const starting = server.executions.start({ ...LOOK, parent_execution_id: root.execution_id });
-  await gate.seen('execution.insert');
+  await gate.came(2);
   const cancelling = server.executions.cancel(root.execution_id, 'stop');
   gate.open();
   await cancelling;
@@ -229,6 +228,34 @@ test('executions of a function past max_concurrent wait their turn and do not ho
   await server.executions.wait(second.execution_id, 60_000);
   await agent.settle();
   expect(agent.frames.filter((frame) => frame.type === 'execution.dispatch')).toEqual([]);
+});
+
+test('a caller that waits takes no room: an agent with room for one can call itself', async () => {
+  await using server = await TestServer.open();
+  const agent = await server.agent({ capacity: { executions: 1 } });
+  const root = await server.executions.start(LOOK);
+  const next = await server.executions.start(LOOK);
+  const { execution_id: parent_execution_id } = await agent.accept();
+  agent.send({ type: 'function.call', request_id: 'a', parent_execution_id, target: 'support.look', input: {} });
+  const child = await agent.accept();
+  expect(child.parent_execution_id).toBe(root.execution_id);
+  agent.send({
+    type: 'function.call',
+    request_id: 'b',
+    parent_execution_id: child.execution_id,
+    target: 'support.look',
+    input: {},
+  });
+  const leaf = await agent.accept();
+  expect(leaf.parent_execution_id).toBe(child.execution_id);
+  agent.succeed(leaf.execution_id, 1);
+  agent.succeed(child.execution_id, 2);
+  expect(await agent.next('reply')).toMatchObject({ request_id: 'b', result: 1 });
+  expect(await agent.next('reply')).toMatchObject({ request_id: 'a', result: 2 });
+  await agent.settle();
+  expect(agent.frames.filter((frame) => frame.type === 'execution.dispatch')).toEqual([]);
+  agent.succeed(root.execution_id, 3);
+  expect((await agent.accept()).execution_id).toBe(next.execution_id);
 });
 
 test('past the limit of unfinished executions the answer is resource_exhausted', async () => {
@@ -322,7 +349,7 @@ test('notes are limited in size and number', async () => {
 
 test('lists, batches and workflows show what memory knows better than the rows', async () => {
   await using server = await TestServer.open();
-  const agent = await server.agent({ capacity: { executions: 2 } });
+  const agent = await server.agent({ capacity: { executions: 1 } });
   const root = await server.executions.start(LOOK);
   const child = await server.executions.start({ ...LOOK, parent_execution_id: root.execution_id });
   const queued = await server.executions.start(LOOK);

@@ -71,7 +71,10 @@ export class Ledger {
   add(entry: Entry): void {
     this.#entries.set(entry.id, entry);
     this.#input_bytes += entry.input_bytes;
-    if (entry.parent) (entry.parent.children ??= new Set()).add(entry);
+    const { parent } = entry;
+    if (!parent) return;
+    (parent.children ??= new Set()).add(entry);
+    park(parent);
   }
 
   /** Takes it out, without an end: it never came to be. */
@@ -79,8 +82,7 @@ export class Ledger {
     if (!this.#entries.delete(entry.id)) return;
     this.#input_bytes -= entry.input_bytes;
     this.#parts.deadlines.remove(entry.deadline);
-    const siblings = entry.parent?.children;
-    if (siblings?.delete(entry) && siblings.size === 0 && entry.parent) entry.parent.children = null;
+    leave(entry);
     this.#finished();
   }
 
@@ -91,18 +93,27 @@ export class Ledger {
     const end = endedResource(entry.resource, ending, this.#parts.clock.wall());
     entry.phase = { kind: 'ending', instance, end, told };
     this.#parts.deadlines.remove(entry.deadline);
+    // Before its place is given away: its caller goes on and needs that place again.
+    leave(entry);
     this.#write(entry, end);
     this.#released(entry, instance);
     return true;
   }
 
-  #write(entry: Entry, end: ExecutionResource): void {
+  #write(entry: Entry, end: ExecutionResource, first = true): void {
     this.#parts.store.commit([{ op: 'execution.update', execution: end }]).then(
       () => this.#finish(entry, end),
       (error: unknown) => {
-        const { retry_ms } = this.#parts.limits;
-        this.#parts.log.error({ execution_id: entry.id, code: ParleyError.from(error).code }, 'an end was not written');
-        entry.deadline = this.#parts.deadlines.add(retry_ms, () => this.#write(entry, end));
+        // Its row was refused after it had ended: there is nothing to write it to.
+        if (!this.#entries.has(entry.id)) {
+          this.#finish(entry, end);
+          return;
+        }
+        if (first) {
+          const { code } = ParleyError.from(error);
+          this.#parts.log.error({ execution_id: entry.id, code }, 'an end was not written; it is tried again');
+        }
+        entry.deadline = this.#parts.deadlines.add(this.#parts.limits.retry_ms, () => this.#write(entry, end, false));
       },
     );
   }
@@ -122,6 +133,20 @@ export class Ledger {
       });
     }
   }
+}
+
+/** Puts an execution among those of its instance that only wait for others, or takes it out. */
+export function park({ id, instance, children }: Entry): void {
+  if (children && instance?.executions.has(id)) instance.parked.add(id);
+  else instance?.parked.delete(id);
+}
+
+/** Its caller waits for it no longer. */
+function leave(entry: Entry): void {
+  const { parent } = entry;
+  if (!parent?.children?.delete(entry) || parent.children.size > 0) return;
+  parent.children = null;
+  park(parent);
 }
 
 function full(what: string, limit: number, current: number): ParleyError {

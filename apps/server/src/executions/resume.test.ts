@@ -2,7 +2,7 @@
 
 import { expect, test } from 'vitest';
 import { skill, TestServer } from '../agents/server.test.peer.ts';
-import { MemoryStore } from '../store/memory-store.test.peer.ts';
+import { GatedStore } from './gated-store.test.peer.ts';
 
 const LOOK = { target: 'support.look', input: { n: 1 } };
 
@@ -137,7 +137,8 @@ test('an instance that comes back without a function that waits leaves it to tim
 });
 
 test('after a restart: what waited is given out, what an agent still has goes on, the rest is unknown', async () => {
-  const store = new MemoryStore();
+  await using disk = await GatedStore.open();
+  const { store } = disk;
   const ids: string[] = [];
   {
     await using before = await TestServer.open({ store });
@@ -180,7 +181,8 @@ test('after a restart: what waited is given out, what an agent still has goes on
 });
 
 test('an execution that was given out after it had waited counts as given out after a restart', async () => {
-  const store = new MemoryStore();
+  await using disk = await GatedStore.open();
+  const { store } = disk;
   let execution_id = '';
   {
     await using before = await TestServer.open({ store });
@@ -202,7 +204,8 @@ test('an execution that was given out after it had waited counts as given out af
 });
 
 test('a recovered parent that is cancelled takes its recovered children along', async () => {
-  const store = new MemoryStore();
+  await using disk = await GatedStore.open();
+  const { store } = disk;
   let parent = '';
   let child = '';
   {
