@@ -24,8 +24,8 @@ export function sessionTalk(session: Command): void {
   addStartOptions(session.command('talk <session-or-target>'))
     .description('hold a call: with a session, or with a new one of a target (agent.session)')
     .option('--audio <file>', 'say what is in this WAV file')
-    .option('--text <text>', 'say this in writing; may be given more than once', (text, all: string[] = []) => [
-      ...all,
+    .option('--text <text>', 'say this in writing; may be given more than once', (text, all?: string[]) => [
+      ...(all ?? []),
       text,
     ])
     .option('--out <file>', 'keep the answers as a WAV file')
@@ -62,19 +62,22 @@ Examples:
       const talking = converse(call, input, waitMs);
       // Whoever loses the race below was still talking when the call ended; nobody is left to be told.
       talking.catch(() => undefined);
+      let failure: unknown = null;
       try {
         const stopped = await Promise.race([talking, call.ended, untilSignal()]);
         if (typeof stopped === 'string') process.exitCode = stopped === 'SIGINT' ? 130 : 143;
-      } finally {
-        over.abort();
-        const end = await call.hangUp();
-        player?.close();
-        await showEnd(sessionId, end, context.json);
-        if (options.out !== undefined) await keep(options.out, sink.recording());
-        // Terminals and pipes that still could say something keep a process alive.
-        process.stdin.destroy();
-        if (end.error) throw end.error;
+      } catch (thrown) {
+        failure = thrown;
       }
+      over.abort();
+      const end = await call.hangUp();
+      player?.close();
+      await showEnd(sessionId, end, context.json);
+      if (options.out !== undefined) await keep(options.out, sink.recording());
+      // Terminals and pipes that still could say something keep a process alive.
+      process.stdin.destroy();
+      failure ??= end.error;
+      if (failure !== null) throw failure;
     });
 }
 
