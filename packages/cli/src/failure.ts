@@ -1,6 +1,7 @@
 // How a command that failed says so, and with which exit code.
 
 import { ParleyError } from '@parley/client';
+import { plain } from './output.ts';
 
 /** 0: done. 1: anything else. 2: bad input, or refused as such (4xx). 3: unreachable or not allowed (network, 401, 403, 5xx). */
 export type ExitCode = 0 | 1 | 2 | 3;
@@ -19,7 +20,7 @@ export function describeFailure(thrown: unknown, url: string): string {
   const error = ParleyError.from(thrown, 'internal');
   const hint = hintOf(error, url);
   const request = error.requestId === undefined ? '' : ` (${error.requestId})`;
-  return `parley: ${error.code}: ${error.message}${request}\n${hint === null ? '' : `  ${hint}\n`}`;
+  return `${plain(`parley: ${error.code}: ${error.message}${request}`)}\n${hint === null ? '' : `  ${hint}\n`}`;
 }
 
 function hintOf(error: ParleyError, url: string): string | null {

@@ -26,7 +26,7 @@ export function endOnClosedPipe(): void {
 }
 
 // What others said may not move the cursor, ring or recolour the terminal that shows it.
-const CONTROL = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u202a-\u202e\u2066-\u2069]/g;
+const CONTROL = /(?![\t\n])\p{Cc}|[\u202a-\u202e\u2066-\u2069]/gu;
 
 /** Text of others, safe to print. */
 export function plain(text: string): string {

@@ -2,7 +2,7 @@
 
 import type { Command } from 'commander';
 import { contextOf } from '../context.ts';
-import { write, writeJson } from '../output.ts';
+import { table, write, writeJson } from '../output.ts';
 
 export function sessionClose(session: Command): void {
   session
@@ -12,6 +12,6 @@ export function sessionClose(session: Command): void {
     .action(async (id: string, options: { reason?: string }, command: Command) => {
       const { client, json } = contextOf(command);
       const closed = await client.sessions.close(id, options.reason);
-      await (json ? writeJson(closed) : write(`${closed.session_id} ${closed.status}\n`));
+      await (json ? writeJson(closed) : write(table([[closed.session_id, closed.status]])));
     });
 }
