@@ -12,7 +12,7 @@ const RMS_AT_FULL_THRESHOLD = 0.016;
  * Silence that ends a turn under `semantic_vad`. A model that understands would answer a finished sentence sooner and
  * wait up to 8, 4 or 2 s for an unfinished one; energy cannot tell them apart, so each eagerness is one fixed wait.
  */
-const EAGERNESS_MS = { low: 2_000, medium: 1_000, auto: 1_000, high: 500 };
+const EAGERNESS_MS = { low: 1_600, medium: 700, auto: 700, high: 400 };
 const SEMANTIC_PREFIX_MS = 300;
 
 /** What happened on the input-audio clock, in samples since the session began. */
