@@ -1,6 +1,6 @@
 // What it costs to declare a session or a function, and to check what an agent registers.
 
-import { checked, parseDeclaration, parseFunction } from '@parley/core';
+import { checked, checkInputSchema, parseDeclaration, parseFunction } from '@parley/core';
 import { Agent } from '@parley/session';
 import { type Metrics, median, round } from '../stats.ts';
 
@@ -58,7 +58,10 @@ export async function registration(progress: (line: string) => void): Promise<Me
     const start = performance.now();
     checked('AgentFrame', JSON.parse(text));
     for (const session of frame.sessions) parseDeclaration(session);
-    for (const one of frame.functions) parseFunction(one);
+    for (const one of (JSON.parse(text) as typeof frame).functions) {
+      parseFunction(one);
+      checkInputSchema(one.input_schema);
+    }
     registered.push(((performance.now() - start) * 1000) / (SESSIONS + FUNCTIONS));
   }
   return {
