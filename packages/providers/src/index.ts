@@ -1,3 +1,5 @@
+// models
+export { createModel } from './registry.ts';
 export type {
   MediaCounts,
   ModelClosed,
@@ -7,3 +9,5 @@ export type {
   ModelSessionOptions,
   RealtimeModel,
 } from './port.ts';
+// what clients may send
+export { type ClientFrameVerdict, clientFrameProblem } from './client-frame.ts';

@@ -1,0 +1,239 @@
+// One session with OpenAI Realtime: each frame goes to the client first, then, when it is structural, to the events.
+
+import type { ErrorObject, ModelCommand, ModelEvent } from '@parley/core';
+import { audioBytes, type Clock, type FrameClose, type FrameSocket, frameType } from '@parley/transport';
+import type { ModelClosed, ModelConnection, ModelSessionOptions } from '../port.ts';
+import { ClientView, HIDDEN_TYPES, publicSession } from './client-view.ts';
+import { commandFrame } from './commands.ts';
+import { closeError, isRecoverable, providerError, type Redact } from './errors.ts';
+import { Media } from './media.ts';
+import { Responses } from './responses.ts';
+import { ToolCalls } from './tool-calls.ts';
+import { Turns } from './turns.ts';
+import { decoded, encoded, listIn, numberIn, objectIn, textIn, type Wire, type WireFrame } from './wire.ts';
+
+/** Commands whose refusal could still come. */
+const SENT_MAX = 256;
+const AUDIO_DELTA = 'response.output_audio.delta';
+
+/** Frames that say something of the session; all others pass unread. */
+const STRUCTURAL: ReadonlySet<string> = new Set([
+  'error',
+  'session.created',
+  'session.updated',
+  'input_audio_buffer.speech_started',
+  'input_audio_buffer.speech_stopped',
+  'input_audio_buffer.committed',
+  'input_audio_buffer.cleared',
+  'conversation.item.added',
+  'conversation.item.created',
+  'conversation.item.done',
+  'conversation.item.retrieved',
+  'conversation.item.deleted',
+  'conversation.item.truncated',
+  'conversation.item.input_audio_transcription.completed',
+  'conversation.item.input_audio_transcription.failed',
+  'response.created',
+  'response.done',
+  'response.output_item.added',
+  'response.output_item.done',
+  'response.output_audio_transcript.done',
+  'response.output_text.done',
+]);
+
+export interface ConnectionOptions {
+  socket: FrameSocket;
+  /** The session as the provider confirmed it. */
+  session: Wire;
+  responder: ModelSessionOptions['responder'];
+  clock: Clock;
+  redact: Redact;
+}
+
+export class OpenAIConnection implements ModelConnection {
+  readonly provider_session_id: string | undefined;
+  readonly media: Media;
+  readonly closed: Promise<ModelClosed>;
+  readonly #options: ConnectionOptions;
+  readonly #view = new ClientView();
+  readonly #turns: Turns;
+  readonly #responses: Responses;
+  readonly #calls: ToolCalls;
+  /** Commands by the id of their frame. */
+  readonly #sent = new Map<string, string>();
+  /** Items that this side added: they are no turns of the user. */
+  readonly #ownItems = new Set<string>();
+  #listener: ((event: ModelEvent) => void) | null = null;
+  /** Frames that came with the last one of the handshake. */
+  #early: Buffer[] | null = [];
+  #lastError: ErrorObject | undefined;
+  #closing: string | null = null;
+
+  constructor(options: ConnectionOptions) {
+    this.#options = options;
+    const { socket, session, clock, redact } = options;
+    this.provider_session_id = textIn(session, 'id');
+    const greeting = encoded({ type: 'session.created', event_id: 'event_0', session: publicSession(session) });
+    this.media = new Media(socket, session, greeting, (error) => {
+      this.#emit({ type: 'provider.failed', error, command_id: 'client' });
+    });
+    const emit = (event: ModelEvent): void => this.#emit(event);
+    const input = objectIn(objectIn(session, 'audio'), 'input');
+    const transcribes = typeof input['transcription'] === 'object' && input['transcription'] !== null;
+    this.#turns = new Turns({ emit, clock, transcribes: () => transcribes, sent_ms: () => this.media.userAudioMs });
+    this.#responses = new Responses({ emit, clock, redact, bytesPerMs: () => this.media.replyBytesPerMs });
+    this.#calls = new ToolCalls(emit);
+    const { promise, resolve } = Promise.withResolvers<ModelClosed>();
+    this.closed = promise;
+    socket.onClose((close) => {
+      this.#release();
+      this.#turns.stop();
+      this.#responses.stop();
+      this.#listener = null;
+      resolve(this.#ending(close));
+    });
+    // What stands in the same packet as the end of the handshake is kept; the rest waits in the peer.
+    socket.pause();
+    socket.onFrame((frame) => this.#received(frame));
+  }
+
+  send(command: ModelCommand): void {
+    const { frame, command_id, creates, item_id } = commandFrame(command, this.#options.responder);
+    if (this.#sent.size >= SENT_MAX) forgetOldest(this.#sent);
+    this.#sent.set(frame.event_id, command_id);
+    if (item_id !== undefined) {
+      if (this.#ownItems.size >= SENT_MAX) forgetOldest(this.#ownItems);
+      this.#ownItems.add(item_id);
+    }
+    if (creates && this.#options.socket.open) this.#responses.asked(frame.event_id, command_id);
+    this.#options.socket.send(encoded(frame));
+  }
+
+  onEvent(listener: (event: ModelEvent) => void): void {
+    this.#listener = listener;
+    // In the next microtask, so that whoever sets a listener of media in this turn misses nothing either.
+    queueMicrotask(() => this.#release());
+  }
+
+  close(reason = 'closed'): void {
+    this.#closing ??= reason;
+    this.#options.socket.close(1000, reason);
+  }
+
+  #ending(close: FrameClose): ModelClosed {
+    if (this.#closing !== null) return { code: 1000, reason: this.#closing, recoverable: false };
+    const { redact } = this.#options;
+    const error = closeError(close, this.#lastError, redact);
+    const recoverable = isRecoverable(close, this.#lastError);
+    return { code: close.code, reason: redact(close.reason), recoverable, error: { ...error, retryable: recoverable } };
+  }
+
+  #release(): void {
+    const early = this.#early;
+    if (!early) return;
+    this.#early = null;
+    for (const frame of early) this.#received(frame);
+    this.#options.socket.resume();
+  }
+
+  #emit(event: ModelEvent): void {
+    this.#listener?.(event);
+  }
+
+  #received(frame: Buffer): void {
+    if (this.#early) {
+      this.#early.push(frame);
+      return;
+    }
+    this.media.came();
+    const type = frameType(frame);
+    if (type === AUDIO_DELTA) {
+      const bytes = audioBytes(frame);
+      this.#responses.audio(bytes, frame);
+      this.media.deliverAudio(frame, bytes);
+      return;
+    }
+    if (type === null || HIDDEN_TYPES.has(type)) return;
+    const event = STRUCTURAL.has(type) ? decoded(frame) : null;
+    if (!event) {
+      this.media.deliver(frame);
+      return;
+    }
+    const ours = type === 'error' && this.#sent.has(textIn(objectIn(event, 'error'), 'event_id') ?? '');
+    // The refusal of a command of ours is not the client's; strict clients end the call at any error.
+    const shown = ours ? null : this.#view.of(frame, event);
+    if (shown) this.media.deliver(shown);
+    this.#step(event);
+  }
+
+  #step(event: WireFrame): void {
+    // Only an error that nothing followed is why a connection ended.
+    if (event.type !== 'error') this.#lastError = undefined;
+    switch (event.type) {
+      case 'error':
+        return this.#refused(objectIn(event, 'error'));
+      case 'input_audio_buffer.speech_started':
+        return this.#turns.speechStarted(event);
+      case 'input_audio_buffer.speech_stopped':
+        return this.#turns.speechStopped(event);
+      case 'input_audio_buffer.committed':
+        return this.#turns.committed(event);
+      case 'input_audio_buffer.cleared':
+        return this.#turns.cleared();
+      case 'conversation.item.added':
+        if (!this.#ownItems.has(textIn(objectIn(event, 'item'), 'id') ?? '')) this.#turns.itemAdded(event);
+        return;
+      case 'conversation.item.input_audio_transcription.completed':
+        return this.#turns.transcribed(event, textIn(event, 'transcript') ?? '');
+      case 'conversation.item.input_audio_transcription.failed':
+        return this.#turns.transcriptionFailed(event);
+      case 'conversation.item.truncated': {
+        const item_id = textIn(event, 'item_id');
+        if (item_id !== undefined) {
+          this.#emit({ type: 'item.truncated', item_id, audio_ms: numberIn(event, 'audio_end_ms') ?? 0 });
+        }
+        return;
+      }
+      case 'response.created':
+        return this.#responses.created(objectIn(event, 'response'));
+      case 'response.output_audio_transcript.done':
+        return this.#responses.spoken(event, textIn(event, 'transcript') ?? '');
+      case 'response.output_text.done':
+        return this.#responses.spoken(event, textIn(event, 'text') ?? '');
+      case 'response.output_item.done':
+        return this.#calls.done(objectIn(event, 'item'), textIn(event, 'response_id'));
+      case 'response.done': {
+        const response = objectIn(event, 'response');
+        // A call whose own frame was lost still stands here.
+        for (const item of listIn(response, 'output')) this.#calls.done(item, textIn(response, 'id'));
+        return this.#responses.done(response);
+      }
+      default:
+    }
+  }
+
+  #refused(wire: Wire): void {
+    const error = providerError(wire, this.#options.redact);
+    const provider_code = textIn(wire, 'code') ?? textIn(wire, 'type');
+    const event_id = textIn(wire, 'event_id');
+    const create = this.#responses.refused(event_id, provider_code);
+    const sent = event_id === undefined ? undefined : this.#sent.get(event_id);
+    if (event_id !== undefined) this.#sent.delete(event_id);
+    // The answer was over a moment before it was cancelled: what was wanted is so.
+    if (provider_code === 'response_cancel_not_active') return;
+    if (event_id === undefined) this.#lastError = error;
+    // Never without a name: an unnamed failure would be taken for that of the answer that is waited for.
+    const command_id = create ?? sent ?? (event_id === undefined ? 'unknown' : 'client');
+    this.#emit({
+      type: 'provider.failed',
+      error,
+      command_id,
+      ...(provider_code === undefined ? {} : { provider_code }),
+    });
+  }
+}
+
+function forgetOldest(kept: Map<string, unknown> | Set<string>): void {
+  const [oldest] = kept.keys();
+  if (oldest !== undefined) kept.delete(oldest);
+}

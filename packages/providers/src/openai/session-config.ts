@@ -1,0 +1,65 @@
+// What the provider is told about a session, in `session.update`.
+
+import type { ModelCommandOf, TurnDetection } from '@parley/core';
+import type { ModelSessionOptions } from '../port.ts';
+import type { Wire } from './wire.ts';
+
+export const TRANSCRIPTION_MODEL = 'gpt-transcribe';
+const PCM24 = { type: 'audio/pcm', rate: 24_000 } as const;
+
+type Tool = ModelSessionOptions['tools'][number];
+
+/** The first `session.update`: everything that the session is. */
+export function sessionOf(options: ModelSessionOptions, transcription_model: string | undefined): Wire {
+  const audio = options.modalities.includes('audio');
+  return {
+    type: 'realtime',
+    output_modalities: audio ? ['audio'] : ['text'],
+    instructions: options.instructions ?? '',
+    tools: options.tools.map(toolOf),
+    tool_choice: 'auto',
+    audio: {
+      input: {
+        format: PCM24,
+        turn_detection: audio ? detectionOf(options.turn_detection, options.responder) : null,
+        transcription: audio
+          ? {
+              model: transcription_model ?? TRANSCRIPTION_MODEL,
+              ...(options.language === undefined ? {} : { language: options.language }),
+            }
+          : null,
+      },
+      output: { format: PCM24, voice: options.voice },
+    },
+  };
+}
+
+/** A patch: only what the command names. */
+export function patchOf(command: ModelCommandOf<'update'>, responder: ModelSessionOptions['responder']): Wire {
+  const { instructions, voice, turn_detection, tools } = command;
+  const input =
+    turn_detection === undefined ? {} : { input: { turn_detection: detectionOf(turn_detection, responder) } };
+  const output = voice === undefined ? {} : { output: { voice } };
+  const audio = { ...input, ...output };
+  return {
+    type: 'realtime',
+    ...(instructions === undefined ? {} : { instructions }),
+    ...(tools === undefined ? {} : { tools: tools.map(toolOf) }),
+    ...(Object.keys(audio).length === 0 ? {} : { audio }),
+  };
+}
+
+/** Where a handler answers, the model must not answer a turn by itself. */
+function detectionOf(detection: TurnDetection | null, responder: ModelSessionOptions['responder']): Wire | null {
+  if (detection === null) return null;
+  return responder === 'handler' ? { ...detection, create_response: false } : { ...detection };
+}
+
+function toolOf({ name, description, input_schema }: Tool): Wire {
+  return {
+    type: 'function',
+    name,
+    ...(description === undefined ? {} : { description }),
+    parameters: input_schema ?? { type: 'object', properties: {} },
+  };
+}

@@ -1,0 +1,32 @@
+// The providers that are wired, by the names of the capability table.
+
+import { knownProviders, normaliseName, ParleyError } from '@parley/core';
+import type { Clock } from '@parley/transport';
+import { OpenAIModel } from './openai/model.ts';
+import type { ModelConfig, RealtimeModel } from './port.ts';
+import { simulatorModel } from './simulator/model.ts';
+
+const MODELS: ReadonlyMap<string, (config: ModelConfig, clock: Clock | undefined) => RealtimeModel> = new Map([
+  ['openai', (config, clock) => new OpenAIModel(config, 'openai', clock)],
+  ['simulator', simulatorModel],
+]);
+
+/**
+ * The models of one provider.
+ *
+ * @param options.clock for tests; times of requests and transcripts are measured by it.
+ * @throws ParleyError `invalid_argument` for a provider that is not wired.
+ * @example
+ * const model = createModel('openai', { base_url: 'https://api.openai.com/v1', key });
+ * const connection = await model.connect(session);
+ */
+export function createModel(provider: string, config: ModelConfig, options: { clock?: Clock } = {}): RealtimeModel {
+  const make = MODELS.get(normaliseName(provider));
+  if (!make) {
+    throw new ParleyError(
+      'invalid_argument',
+      `Unknown session provider '${provider.slice(0, 64)}'. Known providers: ${knownProviders().join(', ')}.`,
+    );
+  }
+  return make(config, options.clock);
+}
