@@ -178,7 +178,7 @@ export class Agents implements AgentDirectory, Workforce {
     return this.#hosts;
   }
 
-  /** Closes the link when it was silent for `ms`; a link that spoke is looked at again when that is over. */
+  /** Looks at the link in `ms`: it must have registered by then, and from then on must not be silent for a lease. */
   #watch(link: AgentLink, ms: number): void {
     this.#deadlines.add(ms, () => {
       const { kind } = link.state;
@@ -272,7 +272,6 @@ export class Agents implements AgentDirectory, Workforce {
     entry.last = registration;
     entry.away_since = null;
     link.state = { kind: 'up', instance, draining: false };
-    this.#watch(link, this.#limits.lease_ms);
     const { wanted, again } = this.#to.executions.returned(instance, frame.in_flight);
     link.send({
       type: 'agent.registered',

@@ -17,7 +17,7 @@ import { Deadlines } from '../agents/deadlines.ts';
 import type { ExecutionEngine, StartExecution } from '../agents/ports.ts';
 import { type ExecutionHost, type Instance, type Log, quiet, type Workforce } from '../agents/work.ts';
 import type { ExecutionQuery, Store, Write } from '../store/store.ts';
-import { checkInput, type Family, findFamily, findFunction, refuseEnded } from './admission.ts';
+import { checkIds, checkInput, type Family, findFamily, findFunction, refuseEnded } from './admission.ts';
 import { Dispatcher } from './dispatcher.ts';
 import { type Ending, ENDINGS } from './ending.ts';
 import { Entry, WAITING } from './entry.ts';
@@ -290,6 +290,7 @@ export class Executions implements ExecutionEngine, ExecutionHost {
 
   async #check(request: StartExecution): Promise<Admission> {
     const { target, input = {} } = request;
+    checkIds(request);
     const declaration = findFunction(this.#workforce, target);
     const text = checkInput(declaration, target, input, this.#limits);
     const parent =
