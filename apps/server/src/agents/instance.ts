@@ -34,7 +34,7 @@ export class AgentInstance implements Instance {
   }
 
   get connected(): boolean {
-    return this.link !== null;
+    return this.link?.state.kind === 'up';
   }
 
   /** Has something that is worth waiting for when its link is cut. */

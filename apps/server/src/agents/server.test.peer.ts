@@ -160,12 +160,13 @@ export class TestServer {
     return server;
   }
 
+  get url(): string {
+    return `ws://127.0.0.1:${(this.#http.address() as AddressInfo).port}`;
+  }
+
   /** A raw connection that has not registered. */
   async dial(): Promise<TestAgent> {
-    const { port } = this.#http.address() as AddressInfo;
-    const agent = new TestAgent(
-      new WebSocket(`ws://127.0.0.1:${port}`, AGENT_SUBPROTOCOL, { perMessageDeflate: false }),
-    );
+    const agent = TestAgent.dial(this.url);
     this.#peers.add(agent);
     await agent.opened;
     return agent;
@@ -204,7 +205,11 @@ export class TestAgent {
   #arrived: (() => void) | null = null;
   #ended = false;
 
-  constructor(socket: WebSocket) {
+  static dial(url: string): TestAgent {
+    return new TestAgent(new WebSocket(url, AGENT_SUBPROTOCOL, { perMessageDeflate: false }));
+  }
+
+  private constructor(socket: WebSocket) {
     this.#socket = socket;
     this.opened = once(socket, 'open');
     this.closed = new Promise((resolve) => {

@@ -48,6 +48,19 @@ export function checkInput(
   return text;
 }
 
+/** Ids may come from a caller: from a header, or from whoever wrote the intent before. */
+const GIVEN_ID = /^[\w.:-]{1,128}$/;
+
+/** @throws ParleyError `invalid_argument`. */
+export function checkIds(request: StartExecution): void {
+  for (const field of ['execution_id', 'workflow_id', 'parent_execution_id', 'session_id'] as const) {
+    const id = request[field];
+    if (id === undefined || GIVEN_ID.test(id)) continue;
+    const message = `${field} must have 1 to 128 letters, digits or '_.:-'`;
+    throw new ParleyError('invalid_argument', message, { details: { path: field } });
+  }
+}
+
 export interface Family {
   workflow_id: string;
   parent_execution_id: string | undefined;

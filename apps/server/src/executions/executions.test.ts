@@ -64,6 +64,10 @@ test('functions and inputs that do not fit are refused before anything is writte
     code: 'resource_exhausted',
     retryable: false,
   });
+  await expect(server.executions.start({ ...LOOK, execution_id: 'an id' })).rejects.toMatchObject({
+    code: 'invalid_argument',
+    details: { path: 'execution_id' },
+  });
   expect(server.store.stats().units).toBe(0);
   expect(server.executions.running).toBe(0);
 });

@@ -6,9 +6,7 @@ import {
   type AgentFrameOf,
   type BatchStatusResponse,
   type ExecutionResource,
-  type FunctionDeclaration,
   isTerminal,
-  newId,
   ParleyError,
   type WorkflowResource,
 } from '@parley/core';
@@ -16,16 +14,16 @@ import { machineClock, type ServerClock } from '../agents/clock.ts';
 import { Deadlines } from '../agents/deadlines.ts';
 import type { ExecutionEngine, StartExecution } from '../agents/ports.ts';
 import { type ExecutionHost, type Instance, type Log, quiet, type Workforce } from '../agents/work.ts';
-import type { ExecutionQuery, Store, Write } from '../store/store.ts';
-import { checkInput, type Family, findFamily, findFunction, refuseEnded } from './admission.ts';
+import type { ExecutionQuery, Store } from '../store/store.ts';
 import { Dispatcher } from './dispatcher.ts';
-import { type Ending, ENDINGS } from './ending.ts';
-import { Entry, WAITING } from './entry.ts';
+import { ENDINGS } from './ending.ts';
+import type { Entry } from './entry.ts';
 import { Ledger } from './ledger.ts';
 import { EXECUTION_LIMITS, type ExecutionLimits } from './limits.ts';
 import { Notes } from './notes.ts';
 import { type ExecutionPage, Reads } from './reads.ts';
 import { findUnfinished } from './recovery.ts';
+import { type Claim, Starts } from './starts.ts';
 import { type ExecutionListener, Watchers } from './watchers.ts';
 
 export interface ExecutionsOptions {
@@ -36,24 +34,8 @@ export interface ExecutionsOptions {
   log?: Log;
 }
 
-/** A request that may be repeated: see `Idempotency-Key`. */
-export interface Claim {
-  scope: string;
-  key: string;
-  fingerprint: string;
-}
-
-/** What the checks of a start found out. */
-interface Admission {
-  declaration: FunctionDeclaration;
-  /** The input as JSON text. */
-  text: string;
-  family: Family;
-}
-
 export class Executions implements ExecutionEngine, ExecutionHost {
   readonly #store: Store;
-  readonly #workforce: Workforce;
   readonly #limits: ExecutionLimits;
   readonly #clock: ServerClock;
   readonly #deadlines: Deadlines;
@@ -61,6 +43,7 @@ export class Executions implements ExecutionEngine, ExecutionHost {
   readonly #ledger: Ledger;
   readonly #dispatcher: Dispatcher;
   readonly #reads: Reads;
+  readonly #starts: Starts;
   readonly #notes: Notes;
   /** Set while the server drains; called when nothing that was given out is left. */
   #drained: (() => void) | null = null;
@@ -74,19 +57,20 @@ export class Executions implements ExecutionEngine, ExecutionHost {
     const watchers = new Watchers(deadlines, limits);
     const ledger = new Ledger({ store, clock, deadlines, watchers, limits, log });
     const dispatcher = new Dispatcher({ store, workforce, ledger, watchers, clock, deadlines, limits, log });
+    const reads = new Reads(store, ledger, limits.workflow_nodes_max);
     ledger.on(
       (entry, instance) => dispatcher.released(entry, instance),
       () => this.#checkDrained(),
     );
     this.#store = store;
-    this.#workforce = workforce;
     this.#limits = limits;
     this.#clock = clock;
     this.#deadlines = deadlines;
     this.#watchers = watchers;
     this.#ledger = ledger;
     this.#dispatcher = dispatcher;
-    this.#reads = new Reads(store, ledger, limits.workflow_nodes_max);
+    this.#reads = reads;
+    this.#starts = new Starts({ store, workforce, ledger, dispatcher, reads, clock, deadlines, limits });
     this.#notes = new Notes({ store, watchers, clock, limits, log });
   }
 
@@ -99,35 +83,8 @@ export class Executions implements ExecutionEngine, ExecutionHost {
     return this.#watchers.waiting;
   }
 
-  async start(request: StartExecution, claim?: Claim): Promise<ExecutionResource> {
-    if (claim) {
-      const existing = await this.#store.claim(claim.scope, claim.key);
-      if (existing) return this.#replay(claim, existing);
-    }
-    const admission = await this.#check(request);
-    const entry = this.#admit(request, admission);
-    const { resource } = entry;
-    const unit: Write[] = [{ op: 'execution.insert', execution: resource }];
-    if (claim) {
-      const result = JSON.stringify({ execution_id: entry.id });
-      unit.unshift({ op: 'claim.insert', claim: { ...claim, result, at_ms: resource.created_at_ms } });
-    }
-    let existing: { fingerprint: string; result: string } | null;
-    try {
-      const committed = await this.#store.commit(unit);
-      existing = committed.ok ? null : committed.existing;
-    } catch (error) {
-      this.#forget(entry);
-      throw error;
-    }
-    if (claim && existing) {
-      this.#forget(entry);
-      return this.#replay(claim, existing);
-    }
-    this.#dispatcher.written(entry);
-    // Its parent was cancelled while it was written.
-    if (entry.parent?.phase.kind === 'ending') this.#stopOrphan(entry, entry.parent);
-    return entry.resource;
+  start(request: StartExecution, claim?: Claim): Promise<ExecutionResource> {
+    return this.#starts.start(request, claim);
   }
 
   async wait(execution_id: string, timeout_ms: number): Promise<ExecutionResource> {
@@ -152,7 +109,7 @@ export class Executions implements ExecutionEngine, ExecutionHost {
       );
     }
     const ended = this.#watchers.ended(execution_id);
-    this.#stop(entry, ENDINGS.cancelled(reason), reason);
+    this.#starts.stop(entry, ENDINGS.cancelled(reason), reason);
     return ended;
   }
 
@@ -204,7 +161,7 @@ export class Executions implements ExecutionEngine, ExecutionHost {
     const { waiting, given, sessions } = await findUnfinished(this.#store, expires);
     for (const entry of [...given, ...waiting]) {
       this.#ledger.add(entry);
-      this.#arm(entry, this.#limits.timeout_ms);
+      this.#starts.arm(entry, this.#limits.timeout_ms);
     }
     for (const entry of waiting) this.#dispatcher.enqueue(entry);
     if (given.length > 0) {
@@ -222,6 +179,7 @@ export class Executions implements ExecutionEngine, ExecutionHost {
    * `deadline_ms`, with the number of executions that a later start will find.
    */
   async drain(deadline_ms: number): Promise<number> {
+    this.#starts.drain();
     this.#dispatcher.drain();
     await new Promise<void>((resolve) => {
       this.#drained = resolve;
@@ -284,80 +242,5 @@ export class Executions implements ExecutionEngine, ExecutionHost {
     const entry = this.#ledger.get(execution_id);
     if (entry && entry.instance === instance) return entry;
     throw new ParleyError('permission_denied', `this instance does not run execution ${execution_id}`);
-  }
-
-  // The steps of a start, and the stop.
-
-  async #check(request: StartExecution): Promise<Admission> {
-    const { target, input = {} } = request;
-    const declaration = findFunction(this.#workforce, target);
-    const text = checkInput(declaration, target, input, this.#limits);
-    const parent =
-      request.parent_execution_id === undefined ? undefined : this.#ledger.get(request.parent_execution_id);
-    const family = await findFamily(request, parent, this.#store, this.#limits);
-    if (this.#drained && !family.parent && family.session_id === undefined) {
-      throw new ParleyError('unavailable', 'the server is draining');
-    }
-    return { declaration, text, family };
-  }
-
-  /** Takes it in. Its row must be committed in the same turn: an end that comes next is committed after it. */
-  #admit(request: StartExecution, { declaration, text, family }: Admission): Entry {
-    const timeout_ms = request.timeout_ms ?? declaration.timeout_ms ?? this.#limits.timeout_ms;
-    const resource: ExecutionResource = {
-      execution_id: request.execution_id ?? newId('execution'),
-      workflow_id: family.workflow_id,
-      target: request.target,
-      kind: declaration.kind,
-      status: 'queued',
-      input: request.input === undefined ? {} : request.input,
-      created_at_ms: this.#clock.wall(),
-    };
-    if (family.parent_execution_id !== undefined) resource.parent_execution_id = family.parent_execution_id;
-    if (family.session_id !== undefined) resource.session_id = family.session_id;
-    const expires = this.#clock.now() + timeout_ms;
-    const entry = new Entry(resource, { input: text, declaration, parent: family.parent, expires });
-    this.#ledger.admit(entry);
-    this.#arm(entry, timeout_ms);
-    // The row says whether it leaves at once or waits: after a crash that decides whether it may be given out again.
-    if (!this.#dispatcher.assign(entry)) entry.resource = { ...resource, reason: WAITING };
-    return entry;
-  }
-
-  /** It did not come to be: its row was refused. */
-  #forget(entry: Entry): void {
-    const { instance } = entry;
-    this.#ledger.drop(entry);
-    this.#dispatcher.released(entry, instance);
-  }
-
-  #arm(entry: Entry, timeout_ms: number): void {
-    entry.deadline = this.#deadlines.add(timeout_ms, () => this.#stop(entry, ENDINGS.timedOut(), 'timeout'));
-  }
-
-  /** Ends it, tells its agent, and stops what it called. */
-  #stop(entry: Entry, ending: Ending, reason: string): void {
-    const { phase } = entry;
-    const children = [...(entry.children ?? [])];
-    if (!this.#ledger.end(entry, ending)) return;
-    if (phase.kind === 'sent' || phase.kind === 'running') phase.instance.cancel(entry.id, reason);
-    for (const child of children) this.#stop(child, ENDINGS.cancelled(`its caller ended: ${reason}`), reason);
-  }
-
-  #stopOrphan(entry: Entry, parent: Entry): void {
-    try {
-      refuseEnded(parent);
-    } catch (error) {
-      const { message } = ParleyError.from(error);
-      this.#stop(entry, ENDINGS.cancelled(message), message);
-    }
-  }
-
-  async #replay(claim: Claim, existing: { fingerprint: string; result: string }): Promise<ExecutionResource> {
-    if (existing.fingerprint !== claim.fingerprint) {
-      throw new ParleyError('already_exists', `Idempotency-Key '${claim.key}' was used for another request`);
-    }
-    const { execution_id } = JSON.parse(existing.result) as { execution_id: string };
-    return this.#reads.get(execution_id);
   }
 }

@@ -64,8 +64,11 @@ export class Reads {
     if (live.length >= query.limit) {
       const executions = live.slice(0, query.limit);
       const last = executions.at(-1);
-      return page(executions, live.length > query.limit && last ? `live:${positionOf(last)}` : 'store:');
+      if (live.length > query.limit && last) return page(executions, `live:${positionOf(last)}`);
+      return page(executions, status === 'running' ? 'store:' : undefined);
     }
+    // A session is never queued; rows of others that say so are known better here.
+    if (status === 'queued') return page(live, undefined);
     const stored = await this.#store.executions(
       { ...query, cursor: cursor?.startsWith('store:') ? cursor.slice(6) || undefined : undefined },
       brief,
