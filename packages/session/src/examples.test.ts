@@ -44,7 +44,8 @@ test('every public example compiles', async () => {
   try {
     const names = examples.map((_, at) => join(folder, `example-${at}.ts`));
     await Promise.all(examples.map((text, at) => writeFile(names[at] as string, text)));
-    const options = '--noEmit --ignoreConfig --strict --target es2023 --module nodenext --skipLibCheck --types node'.split(' ');
+    const options =
+      '--noEmit --ignoreConfig --strict --target es2023 --module nodenext --skipLibCheck --types node'.split(' ');
     const compiled = await promisify(execFile)(process.execPath, [
       TSC,
       ...options,
