@@ -96,6 +96,8 @@ test('a handler answers turns: input, call, say', async () => {
 test('mistakes are thrown where they are made', () => {
   const agent = new Agent('support');
   const simulated = { provider: 'simulator', transport: 'websocket' };
+  const misspelt = { ...simulated, turnDetecton: null };
+  const both = { ...simulated, client_events: [], clientEvents: [] };
   expect(() => new Agent('Support')).toThrow("an agent's name must match");
   expect(() => agent.session('voice', { provider: '', transport: '' })).toThrow('Session provider is required');
   expect(() => agent.session('voice', { provider: 'acme', transport: 'websocket' })).toThrow(
@@ -104,15 +106,11 @@ test('mistakes are thrown where they are made', () => {
   expect(() => agent.session('voice', { ...simulated, turnDetection: { type: 'server_vad', threshold: 2 } })).toThrow(
     'turn_detection.threshold must be at most 1',
   );
-  expect(() => agent.session('voice', { ...simulated, ...{ turnDetecton: null } })).toThrow(
-    'turn_detecton is not a known field',
-  );
+  expect(() => agent.session('voice', misspelt)).toThrow('turn_detecton is not a known field');
   expect(() => agent.session('voice', { ...simulated, responder: 'handler' })).toThrow(
     "has the responder 'handler' and no handler",
   );
-  expect(() => agent.session('voice', { ...simulated, ...{ client_events: [] }, clientEvents: [] })).toThrow(
-    'session has both',
-  );
+  expect(() => agent.session('voice', both)).toThrow('session has both');
   agent.session('voice', simulated).skill('find', {}, () => 1);
   expect(() => agent.session('voice', simulated)).toThrow("agent support has a session 'voice' already");
   expect(() => agent.reasoner('find', {}, () => 1)).toThrow("agent support has a function 'find' already");

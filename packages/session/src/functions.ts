@@ -37,7 +37,7 @@ export interface FunctionDefinition {
  * Names a function for `call`, and carries its types.
  *
  * @example
- * const find = support.skill('find_order', { input: z.object({ order: z.string() }) }, ({ order }) => orders[order]);
+ * const find = support.skill('find_order', { input: z.object({ order: z.string() }) }, ({ order }) => orders.get(order));
  * const found = await context.call(find, { order: '42' }); // typed
  */
 export interface FunctionRef<Input = unknown, Output = unknown> {

@@ -214,6 +214,8 @@ test('update, inject and close go out as requests', async () => {
   await expect(live.update({ turnDetection: { type: 'server_vad', threshold: 3 } })).rejects.toMatchObject({
     code: 'invalid_argument',
   });
+  await expect(live.say('')).rejects.toMatchObject({ code: 'invalid_argument', message: 'text must not be empty' });
+  await expect(live.say('x'.repeat(16_385))).rejects.toMatchObject({ details: { path: 'text' } });
   await expect(live.call('No Such Name')).rejects.toMatchObject({ code: 'invalid_argument' });
   await expect(live.call('look_up', { at: new Map() })).rejects.toMatchObject({ code: 'invalid_argument' });
 });

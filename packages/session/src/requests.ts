@@ -6,7 +6,7 @@
 // P3  Another server does not know what the last one ran: there nothing is asked again, and the error says that the
 //     outcome is unknown.
 
-import { type AgentFrame, newId, ParleyError, type ServerFrameOf } from '@parley/core';
+import { type AgentFrame, checked, newId, ParleyError, type ServerFrameOf } from '@parley/core';
 import type { LinkConnection } from '@parley/transport';
 import type { Outbox, Posted } from './outbox.ts';
 
@@ -48,7 +48,7 @@ export class Requests {
 
   /**
    * Sends a request and waits for its reply.
-   * @throws ParleyError the error of the reply; `resource_exhausted` past the limit of open requests; the reason of the
+   * @throws ParleyError `invalid_argument` before it is sent; the error of the reply; `resource_exhausted` past the limit of open requests; the reason of the
    * signal; `unavailable` when the outcome is unknown (P3).
    */
   async send(request: RequestFrame, { over, signal }: RequestRoute): Promise<unknown> {
@@ -60,6 +60,8 @@ export class Requests {
     }
     const { promise, resolve, reject } = Promise.withResolvers<unknown>();
     const frame = { ...request, request_id: newId('request') };
+    // A frame that the server refuses gets no reply, so it must not leave.
+    checked('AgentFrame', frame);
     const sent = (connection: LinkConnection): void => {
       pending.sentOver = connection;
     };

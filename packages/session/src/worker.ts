@@ -263,7 +263,7 @@ export class AgentWorker implements LinkPeer {
   }
 
   down(_connection: LinkConnection, close: { code: number; reason: string }): void {
-    this.#log.warn('the link ended', { code: close.code, reason: close.reason });
+    this.#log[close.code === 1000 ? 'info' : 'warn']('the link ended', { code: close.code, reason: close.reason });
     if (!this.#link.current) this.#linkId = null;
     // A connection that was replaced is gone: see what it took with it.
     this.#link.current?.send(this.heartbeat());

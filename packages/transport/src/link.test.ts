@@ -127,7 +127,7 @@ test('a peer that accepts and drops is not redialled faster for it', async () =>
     clock.advance(500);
     wire.end(1006);
     await until(() => clock.waiting.length > 0);
-    expect(log.splice(0)).toEqual(['up', `retry unavailable in ${delay}`, 'down 1006']);
+    expect(log.splice(0)).toEqual(['up', 'down 1006', `retry unavailable in ${delay}`]);
     clock.advance(delay);
   }
   const wire = await accept();
@@ -169,7 +169,7 @@ test('a close that invites back is followed by another dial', async () => {
   wire.says('welcome');
   wire.end(4014, 'draining');
   await until(() => clock.waiting.length > 0);
-  expect(log).toEqual(['up', 'retry unavailable in 250', 'down 4014']);
+  expect(log).toEqual(['up', 'down 4014', 'retry unavailable in 250']);
   clock.advance(250);
   (await accept()).says('welcome');
   expect(log.at(-1)).toBe('up');

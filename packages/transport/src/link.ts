@@ -206,19 +206,21 @@ export class Link {
 
   #closed(connection: LinkConnection, close: FrameClose): void {
     // How a connection that was replaced ends says nothing about the link.
-    if (!this.#retiring.delete(connection)) {
-      this.#current = null;
-      // A peer may let go of the last connection before it has answered on the next one: that one tells (P1).
-      this.#fatal = this.#replacing ? null : fatalClose(close);
-      this.#replacing = false;
-      const livedMs = this.#clock.now() - connection.openedAt;
-      this.#backoff.lived(livedMs);
-      if (!this.#fatal && !this.#stopping.signal.aborted) {
-        this.#retryLater(new ParleyError('unavailable', `the link was closed with ${describeClose(close)}`));
-      }
-    }
+    const lost = !this.#retiring.delete(connection);
+    if (lost) this.#lose(connection, close);
     this.#peer.down(connection, close);
+    if (lost && !this.#fatal && !this.#stopping.signal.aborted) {
+      this.#retryLater(new ParleyError('unavailable', `the link was closed with ${describeClose(close)}`));
+    }
     this.#wake();
+  }
+
+  #lose(connection: LinkConnection, close: FrameClose): void {
+    this.#current = null;
+    // A peer may let go of the last connection before it has answered on the next one: that one tells (P1).
+    this.#fatal = this.#replacing ? null : fatalClose(close);
+    this.#replacing = false;
+    this.#backoff.lived(this.#clock.now() - connection.openedAt);
   }
 }
 
