@@ -1,0 +1,41 @@
+import { expect, test } from 'vitest';
+import { ParleyError } from './errors.ts';
+import { checkInputSchema, inputProblem } from './tool-input.ts';
+
+const schema = {
+  $schema: 'https://json-schema.org/draft/2020-12/schema',
+  $id: 'https://example.com/order',
+  type: 'object',
+  properties: { order: { type: 'object', properties: { id: { type: 'string', pattern: '^[0-9]+$' } } } },
+  required: ['order'],
+};
+
+test('an input that fits has no problem, and without a schema every input fits', () => {
+  expect(inputProblem(schema, { order: { id: '7' }, more: 1 })).toBeNull();
+  expect(inputProblem(undefined, null)).toBeNull();
+});
+
+test('a problem says where it is', () => {
+  expect(inputProblem(schema, {})).toBe("input must have required property 'order'");
+  expect(inputProblem(schema, { order: { id: 'x' } })).toBe('order.id must match pattern "^[0-9]+$"');
+});
+
+test('an input is never changed', () => {
+  const input = { order: { id: '7' } };
+  const withDefault = { type: 'object', properties: { n: { type: 'integer', default: 1 } } };
+  expect(inputProblem(withDefault, input)).toBeNull();
+  expect(input).toEqual({ order: { id: '7' } });
+});
+
+test('two schemas may carry the same $id', () => {
+  expect(inputProblem({ ...schema }, { order: {} })).toBeNull();
+  expect(inputProblem({ ...schema, required: ['other'] }, { order: {} })).toContain("'other'");
+});
+
+test('a schema that cannot be used is refused when it is registered', () => {
+  expect(() => checkInputSchema(schema)).not.toThrow();
+  for (const bad of [{ type: 'strin' }, { properties: 5 }, { $ref: '#/$defs/None' }, { pattern: '(' }]) {
+    expect(() => checkInputSchema(bad)).toThrow(ParleyError);
+    expect(() => checkInputSchema(bad)).toThrow('input_schema is not a valid JSON Schema');
+  }
+});
