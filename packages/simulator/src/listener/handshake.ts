@@ -15,8 +15,8 @@ export type Verdict =
 
 export interface Access {
   /** Whether an API key is good. */
-  isKey(key: string): boolean;
-  findSecret(value: string): SessionConfig | null;
+  isKey: (key: string) => boolean;
+  findSecret: (value: string) => SessionConfig | null;
   /** Models that exist; null: every name. */
   models: readonly string[] | null;
   /** Models that no key has access to. */

@@ -161,15 +161,11 @@ export class Responder implements ResponseHost {
     const fault = this.#parts.faults.take('response', this.#parts.occasion);
     const { connection } = this.#parts;
     if (fault?.kind === 'delay') await response.delay(fault.ms);
-    if (fault?.kind === 'drop') connection.drop();
-    if (fault?.kind === 'close') connection.close(fault.code, fault.reason);
-    if (fault?.kind === 'stall') connection.stall(fault.ms);
-    if (fault?.kind === 'frame') connection.frame(fault.data);
     if (fault?.kind === 'rate_limit') {
-      const message = 'Rate limit reached for this model. Please try again in 20s.';
-      connection.send(new WireError('rate_limit_exceeded', message, null, 'rate_limit_error').toEvent(null));
-      response.fail('rate_limit_error', 'rate_limit_exceeded', message);
-    }
+      const limited = WireError.rateLimit();
+      connection.send(limited.toEvent(null));
+      response.fail(limited.type, 'rate_limit_exceeded', limited.message);
+    } else if (fault) connection.strike(fault);
     return response.ended;
   }
 
