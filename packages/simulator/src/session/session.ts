@@ -178,8 +178,8 @@ export class Session implements SimulatorSession {
     try {
       this.#dispatch(event);
     } catch (error) {
-      if (!(error instanceof WireError)) throw error;
-      this.#sendError(error, idOf(event));
+      // A surprise is a defect of the simulator; it is told like one of the provider's, and ends no other session.
+      this.#sendError(error instanceof WireError ? error : WireError.internal(error), idOf(event));
     }
   }
 

@@ -14,6 +14,11 @@ export class WireError extends Error {
     this.param = param;
   }
 
+  static internal(cause: unknown): WireError {
+    const message = `The server had an error while processing your request: ${String(cause)}`;
+    return new WireError('server_error', message, null, 'server_error');
+  }
+
   static rateLimit(): WireError {
     const message = 'Rate limit reached for this model. Please try again in 20s.';
     return new WireError('rate_limit_exceeded', message, null, 'rate_limit_error');
