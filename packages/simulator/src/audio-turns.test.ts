@@ -42,6 +42,47 @@ test.each([7, 480, 2_400, 1_000_000])('a turn has the same bounds in chunks of %
   expect(client.of('response.created')).toEqual([]);
 });
 
+test('two turns in one chunk are two turns', async () => {
+  const turn_detection = { type: 'server_vad', create_response: false };
+  await using client = await connect(simulator, { audio: { input: { turn_detection } } });
+  const turn = [...tone(300), ...silence(400)];
+  client.append(Int16Array.from([...turn, ...turn, ...tone(300)]), 1_000_000);
+  await client.next('input_audio_buffer.committed');
+  await client.next('input_audio_buffer.committed');
+  await client.next('input_audio_buffer.speech_started');
+  client.append(silence(400));
+  await client.next('input_audio_buffer.committed');
+  await client.next('conversation.item.done');
+  const bounds = client.events.flatMap((event) => event['audio_start_ms'] ?? event['audio_end_ms'] ?? []);
+  expect(bounds).toEqual([0, 500, 500, 1_200, 1_200, 1_900]);
+});
+
+test('a client that says what to say is answered in the manner of the last turn, although no response answered it', async () => {
+  const turn_detection = { type: 'server_vad', create_response: false };
+  await using auto = await startSimulator({ voice: 'auto' });
+  await using client = await connect(auto, { audio: { input: { turn_detection } } });
+  await client.say('hello');
+  await client.next('conversation.item.done');
+  client.send({
+    type: 'response.create',
+    response: { conversation: 'none', input: [], instructions: 'Say exactly: at once' },
+  });
+  await answered(client);
+  expect(await decodeSpeech(samples(client.audio()), 24_000)).toBe('at once');
+});
+
+test('an answer longer than max_output_tokens is incomplete', async () => {
+  await using client = await connect(simulator);
+  client.type(LONG, { max_output_tokens: 40 });
+  const { output, usage, ...response } = (await answered(client))['response'] as Wire & {
+    output: Item[];
+    usage: Usage;
+  };
+  expect(response).toMatchObject({ status: 'incomplete', status_details: { reason: 'max_output_tokens' } });
+  expect(output[0]?.status).toBe('incomplete');
+  expect(usage.output_tokens).toBeLessThanOrEqual(40);
+});
+
 test('threshold and silence are honoured: quiet sound is no turn, a long pause is no end', async () => {
   const detection = { type: 'server_vad', threshold: 0.9, silence_duration_ms: 900, create_response: false };
   await using client = await connect(simulator, { audio: { input: { turn_detection: detection } } });

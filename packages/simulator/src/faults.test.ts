@@ -25,6 +25,17 @@ test.each([429, 403, 500])('an upgrade is refused with %i once, then goes well',
   expect(second.events[0]?.type).toBe('session.created');
 });
 
+test('a fault that cannot strike there is refused', () => {
+  expect(() => simulator.faults.add({ when: 'append', kind: 'status', status: 429 })).toThrow(
+    'a fault at append is one of',
+  );
+});
+
+test('a path that is no URL is answered', async () => {
+  const response = await fetch(`${simulator.url}//`);
+  expect(response.status).toBe(404);
+});
+
 test('a connection is cut in the middle of an answer', async () => {
   simulator.faults.add({ when: 'send', match: { type: 'response.content_part.added' }, kind: 'drop' });
   await using client = await connect(simulator);
@@ -148,6 +159,8 @@ test('a reader past the last bound is closed', async () => {
     feed();
   });
   await gone;
+  client.socket.resume();
+  expect([1006, 1008]).toContain((await client.closed).code);
 });
 
 test('the load mode answers each append with a delta of the same audio', async () => {

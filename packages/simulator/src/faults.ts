@@ -1,3 +1,5 @@
+import { ParleyError } from '@parley/core';
+
 // Faults on request: what goes wrong, where, and how often.
 
 /** Where a fault strikes. */
@@ -44,6 +46,19 @@ export type Fault = FaultBase &
     | { kind: 'no_response_created' } /** The next `response.created` is not sent; give `when: 'send'`. */
   );
 
+const OF_A_SOCKET = ['drop', 'close', 'stall', 'frame'] as const;
+
+/** What can strike where. */
+const KINDS: Record<FaultPoint, readonly Fault['kind'][]> = {
+  upgrade: ['delay', 'drop', 'status', 'stall'],
+  connected: [...OF_A_SOCKET, 'delay', 'expire', 'rate_limit'],
+  append: [...OF_A_SOCKET, 'delay', 'expire', 'rate_limit', 'lose'],
+  event: [...OF_A_SOCKET, 'delay', 'expire', 'rate_limit', 'lose'],
+  response: [...OF_A_SOCKET, 'delay', 'rate_limit'],
+  transcription: ['delay', 'fail'],
+  send: [...OF_A_SOCKET, 'lose', 'duplicate', 'no_response_created'],
+};
+
 /** What is happening, for a fault to be matched against. */
 export interface Occasion {
   model?: string | undefined;
@@ -67,8 +82,12 @@ interface Planned {
 export class FaultPlan {
   #planned: Planned[] = [];
 
-  /** Adds a fault; the result takes it back. */
+  /** Adds a fault; the result takes it back. Throws `invalid_argument` where it cannot strike at that point. */
   add(fault: Fault): () => void {
+    if (!KINDS[fault.when].includes(fault.kind)) {
+      const message = `a fault at ${fault.when} is one of ${KINDS[fault.when].join(', ')}; got ${fault.kind}`;
+      throw new ParleyError('invalid_argument', message);
+    }
     const planned = { fault, toSkip: fault.after ?? 0, left: fault.times ?? 1 };
     this.#planned.push(planned);
     return () => {

@@ -16,7 +16,7 @@ export type Output =
 /** What to say when the outputs of a batch of calls have come. */
 export interface PendingCalls {
   callIds: string[];
-  then: string | undefined;
+  afterwards: string | undefined;
   onError: string | undefined;
   names: string[];
   match: RegExpMatchArray;
@@ -115,7 +115,7 @@ function byRule(script: Script, { rule, match }: Match, input: ModelInput, heard
   const pending: PendingCalls = {
     callIds: calls.map((call) => call.callId),
     names: calls.map((call) => call.name),
-    then: rule.then,
+    afterwards: rule.then,
     onError: rule.onError,
     match,
     heard,
@@ -155,7 +155,7 @@ function afterOutputs(entries: Entry[], input: ModelInput): ModelAnswer {
   };
   const fillAll = (template: string) => fill(batch ? fillGroups(template, batch.match) : template, values);
   if (failed) return say(fillAll(batch?.onError ?? 'I am sorry, that did not work: {{error}}'));
-  if (batch?.then !== undefined) return say(fillAll(batch.then));
+  if (batch?.afterwards !== undefined) return say(fillAll(batch.afterwards));
   return say(
     outputs.length === 1 ? fill('The answer is {{output}}.', values) : fill('The answers are {{outputs}}.', values),
   );

@@ -89,7 +89,7 @@ test('ids link the turn: speech, commit, item and answer', async () => {
   const [user, assistant] = client.of('conversation.item.added');
   expect(stopped?.['item_id']).toBe(started?.['item_id']);
   expect(committed?.['item_id']).toBe(started?.['item_id']);
-  expect((user?.['item'] as Item).id).toBe(started?.['item_id']);
+  expect((user?.['item'] as Item | undefined)?.id).toBe(started?.['item_id']);
   expect(user?.['previous_item_id']).toBeNull();
   expect(assistant?.['previous_item_id']).toBe(started?.['item_id']);
   expect(new Set(client.events.map((event) => event['event_id'])).size).toBe(client.events.length);

@@ -66,8 +66,14 @@ export function parseScript(text: string): Script {
   if (broken)
     throw new ParleyError('invalid_argument', `script, line ${lines.linePos(broken.pos[0]).line}: ${broken.message}`);
   const fail = (path: (string | number)[], message: string): never => {
-    const node = document.getIn(path, true) as { range?: [number, number, number] } | undefined;
-    const line = node?.range ? lines.linePos(node.range[0]).line : 1;
+    // A field that is missing has no place: the line is that of what should hold it.
+    let line = 1;
+    for (let length = path.length; length >= 0; length--) {
+      const node = document.getIn(path.slice(0, length), true) as { range?: [number, number, number] } | undefined;
+      if (!node?.range) continue;
+      line = lines.linePos(node.range[0]).line;
+      break;
+    }
     throw new ParleyError('invalid_argument', `script, line ${line}, ${path.join('.') || 'top'}: ${message}`);
   };
   return new Reader(fail).script(document.toJS() as unknown);
@@ -112,6 +118,7 @@ class Reader {
       this.#fail([...path, 'heard'], error instanceof Error ? error.message : 'not a regular expression');
     }
     if (source['say'] != null) rule.say = this.#text(source['say'], [...path, 'say']);
+    // oxlint-disable-next-line unicorn/no-thenable -- the script's own word, and a string: nothing can await it
     if (source['then'] != null) rule.then = this.#text(source['then'], [...path, 'then']);
     const onError = source['on_error'] ?? source['onError'];
     if (onError != null) rule.onError = this.#text(onError, [...path, 'on_error']);

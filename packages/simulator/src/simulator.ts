@@ -160,6 +160,6 @@ function attach(socket: WebSocket, session: Session, faults: FaultPlan, clock: C
     return;
   }
   // A frame out of the blue comes before anything else; the other faults strike in place of the greeting.
-  if (fault) session.fault(fault);
+  if (fault) session.strike(fault);
   if (!fault || fault.kind === 'frame' || fault.kind === 'stall' || fault.kind === 'rate_limit') session.begin();
 }

@@ -15,8 +15,8 @@ export type Verdict =
 
 export interface Access {
   /** Whether an API key is good. */
-  isKey(key: string): boolean;
-  findSecret(value: string): SessionConfig | null;
+  isKey: (key: string) => boolean;
+  findSecret: (value: string) => SessionConfig | null;
   /** Models that exist; null: every name. */
   models: readonly string[] | null;
   /** Models that no key has access to. */
@@ -27,7 +27,7 @@ export interface Access {
 const KEY_PROTOCOL = 'openai-insecure-api-key.';
 
 export function judge(request: IncomingMessage, access: Access): Verdict {
-  const url = new URL(request.url ?? '/', 'http://localhost');
+  const url = targetOf(request);
   if (url.pathname.replace(/\/+$/u, '') !== '/v1/realtime') {
     return http(404, `Invalid URL (GET ${url.pathname})`, null);
   }
@@ -62,6 +62,11 @@ export function judge(request: IncomingMessage, access: Access): Verdict {
   const intent = url.searchParams.get('intent');
   const type = intent === 'transcription' || intent === 'realtime' ? intent : (secret?.type ?? 'realtime');
   return { kind: 'open', type, model, secret: secret?.type === type ? secret : null };
+}
+
+/** Path and query of a request; what cannot be read is the root, which nothing answers. */
+export function targetOf(request: IncomingMessage): URL {
+  return URL.parse(request.url ?? '/', 'http://localhost') ?? new URL('http://localhost/');
 }
 
 function http(status: number, message: string, code: string | null, param: string | null = null): Verdict {

@@ -2,7 +2,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { newId } from '@parley/core';
 import { WireError } from '../session/wire-error.ts';
 import type { ClientSecrets } from './client-secrets.ts';
-import { bearerOf } from './handshake.ts';
+import { bearerOf, targetOf } from './handshake.ts';
 
 // The HTTP side: client secrets. Errors have the provider's JSON shape.
 
@@ -31,7 +31,7 @@ export function rest(
   secrets: ClientSecrets,
   isKey: (key: string) => boolean,
 ): void {
-  const path = new URL(request.url ?? '/', 'http://localhost').pathname;
+  const path = targetOf(request).pathname;
   if (path !== '/v1/realtime/client_secrets') {
     return send(response, 404, errorBody({ message: `Invalid URL (${request.method} ${path})` }));
   }

@@ -1,7 +1,7 @@
 import { randomSuffix } from '@parley/core';
 import type { WebSocket } from 'ws';
 import type { Clock } from '../clock.ts';
-import type { FaultPlan, Occasion } from '../faults.ts';
+import type { Fault, FaultPlan, Occasion } from '../faults.ts';
 import type { ServerEvent } from '../wire.ts';
 
 // The socket of one session: events out, with their ids, and a bound on what a slow reader may cost.
@@ -50,10 +50,15 @@ export class Connection {
     const frame = () => JSON.stringify({ event_id: newEventId(), ...event });
     this.sendRaw(frame());
     if (fault?.kind === 'duplicate') this.sendRaw(frame());
-    if (fault?.kind === 'frame') this.frame(fault.data);
-    if (fault?.kind === 'drop') this.drop();
-    if (fault?.kind === 'close') this.close(fault.code, fault.reason);
-    if (fault?.kind === 'stall') this.stall(fault.ms);
+    if (fault) this.strike(fault);
+  }
+
+  /** What a fault does to a socket; the kinds that are for others are left to them. */
+  strike(fault: Fault): void {
+    if (fault.kind === 'frame') this.#frame(fault.data);
+    if (fault.kind === 'drop') this.drop();
+    if (fault.kind === 'close') this.close(fault.code, fault.reason);
+    if (fault.kind === 'stall') this.#stall(fault.ms);
   }
 
   /** Sends a frame that is already text (or the bytes of one). */
@@ -75,12 +80,12 @@ export class Connection {
   }
 
   /** A frame out of the blue: bytes make a binary frame. */
-  frame(data: string | Uint8Array): void {
+  #frame(data: string | Uint8Array): void {
     if (this.open) this.#socket.send(data, { binary: typeof data !== 'string' });
   }
 
   /** Stops reading and sending, for a time or for ever. */
-  stall(ms?: number): void {
+  #stall(ms?: number): void {
     this.#socket.pause();
     this.#stalled ??= [];
     if (ms !== undefined) this.#clock.after(ms, () => this.#resume());

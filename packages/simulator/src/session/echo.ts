@@ -23,7 +23,8 @@ export function audioIn(frame: Buffer): { from: number; to: number } | null {
 export class Echo {
   readonly #connection: Connection;
   #head: string | null = null;
-  #count = 0;
+  /** Appends that were answered. */
+  answered = 0;
 
   constructor(connection: Connection) {
     this.#connection = connection;
@@ -34,7 +35,7 @@ export class Echo {
     const audio = audioIn(frame);
     if (!audio) return false;
     const head = (this.#head ??= this.#begin());
-    const start = `${head}${(this.#count++).toString(36)}","delta":"`;
+    const start = `${head}${(this.answered++).toString(36)}","delta":"`;
     // A slow reader loses echoes; what was sent is whole.
     if (this.#connection.ready) {
       this.#connection.sendRaw(

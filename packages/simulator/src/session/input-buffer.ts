@@ -78,7 +78,10 @@ export class InputBuffer {
     const heard = this.#vad.push(samples);
     if (!heard) {
       if (!this.#turn) this.#chunks.dropBefore(this.#chunks.end - this.#toSamples(SILENCE_KEPT_MS));
-      else if (this.lengthMs > this.#lengthMsMax) return [this.#stop(this.#chunks.end)];
+      else if (this.lengthMs > this.#lengthMsMax) {
+        this.#vad.reset();
+        return [this.#stop(this.#chunks.end)];
+      }
       return null;
     }
     return heard.flatMap((event) =>
@@ -97,7 +100,6 @@ export class InputBuffer {
     const turn = { itemId, pcm: this.#chunks.slice(start, end), rate: rateOf(this.#format) };
     this.#chunks.dropBefore(end);
     this.#turn = null;
-    this.#vad?.reset();
     return { kind: 'speech_stopped', itemId, audioEndMs: this.#offsetMs(end), turn };
   }
 

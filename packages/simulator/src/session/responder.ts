@@ -40,8 +40,8 @@ export class Responder implements ResponseHost {
   #default: Response | null = null;
   /** Batches of calls that wait for their outputs, by call id. */
   readonly #pending = new Map<string, PendingCalls>();
-  /** How the last user turn came: the answer is spoken in the same manner. */
-  #manner: Hearing['kind'] | null = null;
+  /** How the turn came that a response answers: it is spoken in the same manner. */
+  readonly #manners = new WeakMap<Response, Hearing['kind']>();
   #lastContext: Tokens = NO_TOKENS;
   #tokensUsed = 0;
   readonly spoken: string[] = [];
@@ -141,10 +141,13 @@ export class Responder implements ResponseHost {
     if (await this.#strike(response)) return null;
     const { settings } = response;
     const context = settings.input ?? this.#parts.conversation.entries;
-    const lastUser = context.findLast(({ item }) => item.role === 'user') ?? null;
-    const hearing = lastUser ? await hearingOf(lastUser) : null;
+    const lastUser = context.findLast(isUser) ?? null;
+    // A response with a context of its own is still spoken to the caller whose turn was the last.
+    const addressed = lastUser ?? this.#parts.conversation.entries.findLast(isUser);
+    const heard = addressed ? await hearingOf(addressed) : null;
     if (response.ended) return null;
-    if (hearing) this.#manner = hearing.kind;
+    if (heard) this.#manners.set(response, heard.kind);
+    const hearing = lastUser ? heard : null;
     const decided = answer(this.#parts.script, {
       ...settings,
       context,
@@ -161,15 +164,11 @@ export class Responder implements ResponseHost {
     const fault = this.#parts.faults.take('response', this.#parts.occasion);
     const { connection } = this.#parts;
     if (fault?.kind === 'delay') await response.delay(fault.ms);
-    if (fault?.kind === 'drop') connection.drop();
-    if (fault?.kind === 'close') connection.close(fault.code, fault.reason);
-    if (fault?.kind === 'stall') connection.stall(fault.ms);
-    if (fault?.kind === 'frame') connection.frame(fault.data);
     if (fault?.kind === 'rate_limit') {
-      const message = 'Rate limit reached for this model. Please try again in 20s.';
-      connection.send(new WireError('rate_limit_exceeded', message, null, 'rate_limit_error').toEvent(null));
-      response.fail('rate_limit_error', 'rate_limit_exceeded', message);
-    }
+      const limited = WireError.rateLimit();
+      connection.send(limited.toEvent(null));
+      response.fail(limited.type, 'rate_limit_exceeded', limited.message);
+    } else if (fault) connection.strike(fault);
     return response.ended;
   }
 
@@ -184,7 +183,7 @@ export class Responder implements ResponseHost {
     const { voice } = this.#parts;
     const { format } = response.settings;
     if (output.kind === 'playback') return voice.playback(output.audio, format);
-    return voice.say(output.text, format, this.#manner, response.signal);
+    return voice.say(output.text, format, this.#manners.get(response) ?? null, response.signal);
   }
 
   inputTokens(response: Response): { now: Tokens; before: Tokens } {
@@ -230,4 +229,8 @@ export class Responder implements ResponseHost {
       ],
     });
   }
+}
+
+function isUser({ item }: Entry): boolean {
+  return item.role === 'user';
 }

@@ -169,7 +169,8 @@ export class Response {
   #room(text: string, utterance: Utterance | null): number {
     const max = this.settings.maxOutputTokens;
     if (max === 'inf') return Number.POSITIVE_INFINITY;
-    const left = max - this.#tokens.text - this.#tokens.audio;
+    // One less than there is: words and deltas round up.
+    const left = max - this.#tokens.text - this.#tokens.audio - 1;
     const steps = utterance ? utterance.deltas.length : wordsOf(text).length;
     const cost = textTokens(text) + (utterance ? outputAudioTokens(utterance.totalMs) : 0);
     return cost <= left ? Number.POSITIVE_INFINITY : Math.floor((steps * Math.max(0, left)) / cost);

@@ -14,6 +14,16 @@ export class WireError extends Error {
     this.param = param;
   }
 
+  static internal(cause: unknown): WireError {
+    const message = `The server had an error while processing your request: ${String(cause)}`;
+    return new WireError('server_error', message, null, 'server_error');
+  }
+
+  static rateLimit(): WireError {
+    const message = 'Rate limit reached for this model. Please try again in 20s.';
+    return new WireError('rate_limit_exceeded', message, null, 'rate_limit_error');
+  }
+
   /** The event, without its id; `clientEventId` is the id of the client event that caused it. */
   toEvent(clientEventId: string | null): ServerEvent {
     const { type, code, message, param } = this;
