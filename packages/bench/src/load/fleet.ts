@@ -83,29 +83,19 @@ export class Fleet {
   /** Each client sends a frame every 20 ms, spread evenly. Gives the round trips in ms after `warm_ms`. */
   async pace(warm_ms: number, run_ms: number, atStart?: () => Promise<void>): Promise<number[]> {
     const begin = performance.now();
-    let turns = 0;
-    let measuring = false;
     const clients = this.#clients;
-    await new Promise<void>((resolve, reject) => {
-      const tick = setInterval(() => {
-        const elapsed = performance.now() - begin;
-        if (!measuring && elapsed >= warm_ms) {
-          measuring = true;
-          const start = atStart?.() ?? Promise.resolve();
-          start.then(() => {
-            this.#rtts = [];
-          }, reject);
-        }
-        if (elapsed >= warm_ms + run_ms) {
-          clearInterval(tick);
-          resolve();
-          return;
-        }
-        // By the clock, not by ticks: a late tick sends what is due.
-        const due = Math.floor((elapsed / FRAME_MS) * clients.length);
-        for (; turns < due; turns++) this.#send(clients[turns % clients.length] as Client);
-      }, 1);
-    });
+    let turns = 0;
+    const tick = setInterval(() => {
+      // By the clock, not by ticks: a late tick sends what is due.
+      const due = Math.floor(((performance.now() - begin) / FRAME_MS) * clients.length);
+      for (; turns < due; turns++) this.#send(clients[turns % clients.length] as Client);
+    }, 1);
+    await delay(warm_ms);
+    // The time to ask the relay for its figures is not part of what is measured.
+    await atStart?.();
+    this.#rtts = [];
+    await delay(run_ms);
+    clearInterval(tick);
     const rtts = this.#rtts ?? [];
     this.#rtts = null;
     await this.settle();

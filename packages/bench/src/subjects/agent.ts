@@ -1,9 +1,9 @@
 // The agent of the benches, in a process of its own: one session, one skill that does nothing.
 
-import { Agent } from '@parley/session';
+import { Agent, stderrLog } from '@parley/session';
 import { ready } from './subject.ts';
 
-const agent = new Agent('bench');
+const agent = new Agent('bench', { log: stderrLog('warn') });
 agent.session('voice', { provider: 'openai', transport: 'websocket', model: 'bench' });
 agent.skill('echo', {}, async (input) => input);
 const running = agent.start({ url: process.env['PARLEY_URL'] as string });
