@@ -1,5 +1,6 @@
-// Requests of one agent instance: function.call and session.*. Each gets exactly one reply, over the link that it came
-// by. A reply whose link is gone is dropped: an agent takes a cut as its answer and never sends a request again.
+// Requests of one agent instance: function.call and session.*. Each is performed once and gets one answer. An agent whose
+// link was cut repeats what was not answered, under the same id: what is still being done is then answered over the link
+// of the repeat, and what was answered already is answered again with the same words.
 
 import { type AgentFrame, type ErrorObject, type ExecutionResource, isTerminal, ParleyError } from '@parley/core';
 import type { SessionHost } from './ports.ts';
@@ -14,7 +15,11 @@ export interface Requester extends Instance {
 }
 
 /** What became of a function.call: its execution has an id, or the caller gave up before it had. */
-type Call = { execution_id: string | null; cancelled: boolean };
+type Call = { execution_id: string | null; cancelled: boolean; reply: (frame: string) => void };
+
+/** Answers that are kept for repeats, at most so many and so long together. */
+const ANSWERS_MAX = 1024;
+const ANSWER_CHARS_MAX = 8 * 1024 * 1024;
 
 const GAVE_UP = 'the caller gave up';
 
@@ -23,6 +28,9 @@ export class Requests {
   readonly #sessions: SessionHost;
   readonly #requests_max: number;
   readonly #waiting = new Map<string, Call>();
+  /** The newest last. */
+  readonly #answered = new Map<string, string>();
+  #answeredChars = 0;
 
   constructor(executions: ExecutionHost, sessions: SessionHost, requests_max: number) {
     this.#executions = executions;
@@ -38,19 +46,39 @@ export class Requests {
 
   async #serve(from: Requester, frame: Asked, reply: (frame: string) => void): Promise<void> {
     const { request_id } = frame;
-    // The one reply to this id is still to come.
-    if (this.#waiting.has(request_id)) return;
+    const known = this.#waiting.get(request_id);
+    if (known) {
+      known.reply = reply;
+      return;
+    }
+    const before = this.#answered.get(request_id);
+    if (before !== undefined) {
+      reply(before);
+      return;
+    }
+    const call: Call = { execution_id: null, cancelled: false, reply };
     let answer: { result: unknown } | { error: ErrorObject };
     try {
       this.#checkRoom();
-      const call: Call = { execution_id: null, cancelled: false };
       this.#waiting.set(request_id, call);
       answer = { result: (await this.#perform(from, frame, call)) ?? null };
     } catch (error) {
       answer = { error: ParleyError.from(error, 'internal').toObject() };
     }
     this.#waiting.delete(request_id);
-    reply(JSON.stringify({ type: 'reply', request_id, ...answer }));
+    const text = JSON.stringify({ type: 'reply', request_id, ...answer });
+    this.#remember(request_id, text);
+    call.reply(text);
+  }
+
+  #remember(request_id: string, text: string): void {
+    this.#answered.set(request_id, text);
+    this.#answeredChars += text.length;
+    for (const [oldest, old] of this.#answered) {
+      if (this.#answered.size <= ANSWERS_MAX && this.#answeredChars <= ANSWER_CHARS_MAX) break;
+      this.#answered.delete(oldest);
+      this.#answeredChars -= old.length;
+    }
   }
 
   #checkRoom(): void {
