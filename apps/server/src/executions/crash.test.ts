@@ -80,7 +80,8 @@ test('an agent that is killed in the middle of an execution leaves an end that n
       if (type === 'agent.registered') console.log(type);
       if (type === 'execution.dispatch') send({ type: 'execution.accepted', execution_id });
     });`;
-  const options = { stdio: ['ignore', 'pipe', 'inherit'] as ['ignore', 'pipe', 'inherit'] };
+  // From here `ws` is found, wherever the tests were started.
+  const options = { cwd: import.meta.dirname, stdio: ['ignore', 'pipe', 'inherit'] as ['ignore', 'pipe', 'inherit'] };
   const agent = spawn(process.execPath, ['--input-type=module', '-e', source, server.url], options);
   await once(agent.stdout, 'data');
   const { execution_id } = await server.executions.start({ target: 'support.look', input: {} });
