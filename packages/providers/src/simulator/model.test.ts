@@ -158,3 +158,13 @@ test('refused keys, full providers and retired protocols are told apart', async 
   simulator.faults.add({ when: 'connected', kind: 'close', code: 4000, reason: 'beta' });
   expect(await refusal('any')).toBe('failed_precondition');
 });
+
+test('a provider behind its own authority is trusted when it is named, and not otherwise', async () => {
+  await using secure = await startSimulator({ voice: 'coded', tlsPort: 0 });
+  const base_url = `${secure.tls?.url}/v1`;
+  const session = await connected({ base_url, key: 'any', ca: secure.tls?.ca });
+  session.connection.close();
+  await session.connection.closed;
+  const refused = createModel('simulator', { base_url }).connect(SESSION);
+  await expect(refused).rejects.toMatchObject({ code: 'unavailable', retryable: false });
+});
