@@ -143,9 +143,9 @@ test('talk says a WAV file, and keeps the words of the answer as sound', async (
   const ran = await run('session', 'talk', 'shop.desk', '--audio', question, '--out', answer, '--json');
   expect({ code: ran.code, stderr: ran.stderr }).toMatchObject({ code: 0 });
   const said = lines(ran.stdout);
-  expect(said.filter(({ type }) => type === 'transcript').map(({ track, text }) => `${track}: ${text}`)).toEqual([
-    'user: Where is order 42?',
-    'agent: It ships on Friday.',
+  expect(said.filter(({ type }) => type === 'transcript').map(({ track, text }) => [track, text])).toEqual([
+    ['user', 'Where is order 42?'],
+    ['agent', 'It ships on Friday.'],
   ]);
   expect(said.at(-1)).toMatchObject({ type: 'end', reason: 'hung_up', interruptions: 0 });
   const { samples, sampleRate } = readWav(readFileSync(answer));
