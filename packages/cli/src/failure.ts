@@ -31,8 +31,6 @@ function hintOf(error: ParleyError, url: string): string | null {
         : null;
     case 'unauthenticated':
       return 'Give a key with PARLEY_KEY or --key-file.';
-    case 'permission_denied':
-      return 'The key may not do this. Which scopes it has is told by whoever made it.';
     case 'resource_exhausted':
       return error.retryAfterMs === undefined ? null : `Try again in ${Math.ceil(error.retryAfterMs / 1000)} s.`;
     default:

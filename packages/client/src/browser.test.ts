@@ -10,13 +10,13 @@ import { decodePcm, encodePcm, levelOf, msOf } from './pcm.ts';
 
 const CHROMIUM = process.env['PARLEY_CHROMIUM'] ?? '/usr/bin/chromium';
 // A page's audio needs a browser; nothing else can stand in for it.
-const inBrowser = test.skipIf(!existsSync(CHROMIUM));
+const noBrowser = !existsSync(CHROMIUM);
 
 let browser: Browser | undefined;
 let bundle = '';
 
 beforeAll(async () => {
-  if (!existsSync(CHROMIUM)) return;
+  if (noBrowser) return;
   bundle = await bundled();
   browser = await chromium.launch({
     executablePath: CHROMIUM,
@@ -47,7 +47,7 @@ async function bundled(): Promise<string> {
 interface Seen {
   audio: Int16Array[];
   frames: Record<string, unknown>[];
-  until(condition: () => boolean): Promise<void>;
+  until: (condition: () => boolean) => Promise<void>;
 }
 
 async function pagePeer(say: (send: (frame: unknown) => void, seen: Seen) => Promise<void>) {
@@ -122,7 +122,7 @@ const CALL = `async (refuses24k) => {
 
 for (const refuses24k of [false, true]) {
   const where = refuses24k ? 'in a browser that does not resample a microphone' : 'in a browser';
-  inBrowser(
+  test.skipIf(noBrowser)(
     `${where} a call hears the microphone, plays the answer, and is cut by speech`,
     async () => {
       const { peer, seen } = await pagePeer(async (send, { audio, until }) => {
@@ -160,7 +160,7 @@ for (const refuses24k of [false, true]) {
   );
 }
 
-inBrowser(
+test.skipIf(noBrowser)(
   'a page without a microphone is told so',
   async () => {
     const { peer } = await pagePeer(async (send) => send(HELLO));
@@ -182,6 +182,6 @@ inBrowser(
   20_000,
 );
 
-test('the bundle for a page asks for nothing of Node', () => {
+test.skipIf(noBrowser)('the bundle for a page asks for nothing of Node', () => {
   expect(bundle).not.toMatch(/from\s*["']node:/);
 });
