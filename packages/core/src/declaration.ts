@@ -8,8 +8,8 @@ import type {
   TurnDetection,
 } from './contract/declaration.ts';
 import type { ResolvedTool } from './contract/events.ts';
-import { LIMITS } from './contract/names.ts';
-import { checked, describe, problemOf } from './check.ts';
+import { LIMITS, TARGET_PATTERN } from './contract/names.ts';
+import { checked, describe } from './check.ts';
 import { ParleyError } from './errors.ts';
 
 /** What a client may send when a declaration does not say. */
@@ -189,16 +189,16 @@ function uniqueTools(tools: readonly string[]): string[] {
 
 /** Checks the declaration of a function. Throws ParleyError `invalid_argument`. */
 export function parseFunction(raw: unknown): FunctionDeclaration {
-  const problem = problemOf('FunctionDeclaration', raw);
-  if (problem) throw invalid(problem.message, problem.path);
-  return raw as FunctionDeclaration;
+  return checked('FunctionDeclaration', raw);
 }
+
+const TARGET = new RegExp(TARGET_PATTERN);
 
 /** `agent.name` as its two parts. Throws ParleyError `invalid_argument`. */
 export function parseTarget(target: string): { agent: string; name: string } {
-  const match = /^([a-z][a-z0-9_-]{0,63})\.([A-Za-z_][A-Za-z0-9_-]{0,63})$/.exec(target);
-  if (!match) throw invalid(`target must be agent.name, got ${describe(target)}`, 'target');
-  return { agent: match[1] as string, name: match[2] as string };
+  if (!TARGET.test(target)) throw invalid(`target must be agent.name, got ${describe(target)}`, 'target');
+  const dot = target.indexOf('.');
+  return { agent: target.slice(0, dot), name: target.slice(dot + 1) };
 }
 
 /**

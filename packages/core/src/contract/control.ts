@@ -3,7 +3,7 @@
 import { z } from 'zod';
 import { FunctionDeclaration, SessionDeclaration, TurnDetection } from './declaration.ts';
 import { ExecutionStatus, ResolvedTool, Usage } from './events.ts';
-import { ErrorObjectSchema, Json, JsonObject, LIMITS, TARGET_PATTERN } from './names.ts';
+import { ErrorObjectSchema, Json, JsonObject, LIMITS } from './names.ts';
 
 export const StartRequest = z
   .strictObject({
@@ -249,4 +249,3 @@ export type AgentList = z.infer<typeof AgentList>;
 export type KeyResource = z.infer<typeof KeyResource>;
 export type CreateKeyRequest = z.infer<typeof CreateKeyRequest>;
 export type HealthResponse = z.infer<typeof HealthResponse>;
-export const TARGET = new RegExp(TARGET_PATTERN);
