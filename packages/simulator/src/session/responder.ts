@@ -8,7 +8,8 @@ import type { SessionConfig } from './config.ts';
 import { type Connection, newEventId } from './connection.ts';
 import type { Conversation, Entry, Hearing } from './conversation.ts';
 import { hearingOf } from './hearing.ts';
-import { Response, type ResponseHost, type ResponseSettings } from './response.ts';
+import { Response, type ResponseHost } from './response.ts';
+import type { ResponseSettings } from './response-params.ts';
 import { add, itemTokens, NO_TOKENS, textTokens, type Tokens } from './usage.ts';
 import { WireError } from './wire-error.ts';
 
@@ -113,12 +114,9 @@ export class Responder implements ResponseHost {
     this.#parts.connection.send(event);
   }
 
-  sendRaw(frame: string): void {
-    this.#parts.connection.sendRaw(frame);
-  }
-
-  newEventId(): string {
-    return newEventId();
+  sendAudio(head: string, delta: string): void {
+    this.audioBytesOut += (delta.length * 3) / 4;
+    this.#parts.connection.sendRaw(`${head}${newEventId()}","delta":"${delta}"}`);
   }
 
   insert(entry: Entry): string | null {
@@ -131,10 +129,6 @@ export class Responder implements ResponseHost {
 
   change(entry: Entry, change: () => void): void {
     this.#parts.conversation.change(entry, change);
-  }
-
-  spoke(bytes: number): void {
-    this.audioBytesOut += bytes;
   }
 
   async plan(response: Response): Promise<Output[] | null> {

@@ -3,11 +3,28 @@ import { isObject } from '../wire.ts';
 import { audioFormat, maxOutputTokens, modalities, type SessionConfig, tool, toolChoice } from './config.ts';
 import type { Conversation, Entry } from './conversation.ts';
 import { createdItem } from './item-shape.ts';
-import type { ResponseSettings } from './response.ts';
 import * as rule from './rules.ts';
 import { invalid, WireError } from './wire-error.ts';
 
 // What `response.create` asks for, checked and completed from the session.
+
+/** What `response.create` asked for, with the session's settings where it was silent. */
+export interface ResponseSettings {
+  outOfBand: boolean;
+  modality: Modality;
+  format: AudioFormat;
+  voice: unknown;
+  maxOutputTokens: number | 'inf';
+  metadata: unknown;
+  instructions: string | undefined;
+  tools: FunctionTool[];
+  toolChoice: ToolChoice;
+  toolChoiceIsExplicit: boolean;
+  parallel: boolean;
+  /** The context given in `response.create`; null: the conversation. */
+  input: Entry[] | null;
+  idle: boolean;
+}
 
 const METADATA_MAX = 16;
 

@@ -2,11 +2,13 @@ import { newId, randomSuffix } from '@parley/core';
 import type { Clock, ClockTimer } from '../clock.ts';
 import type { Output } from '../model.ts';
 import { PLAYBACK_TRANSCRIPT } from '../model.ts';
-import type { AudioFormat, ContentPart, FunctionTool, Item, Modality, ServerEvent, ToolChoice, Wire } from '../wire.ts';
+import type { Item, ServerEvent, Wire } from '../wire.ts';
 import type { Utterance } from '../voice.ts';
 import type { Entry } from './conversation.ts';
 import { obfuscation, wordsOf } from './delta.ts';
-import { add, NO_TOKENS, outputAudioTokens, responseUsage, textTokens, type Tokens } from './usage.ts';
+import { MessagePart } from './message-part.ts';
+import type { ResponseSettings } from './response-params.ts';
+import { add, NO_TOKENS, responseUsage, textTokens, type Tokens } from './usage.ts';
 
 // One response from `response.created` to `response.done`.
 //
@@ -17,24 +19,6 @@ import { add, NO_TOKENS, outputAudioTokens, responseUsage, textTokens, type Toke
 
 export type EndStatus = 'completed' | 'cancelled' | 'failed' | 'incomplete';
 
-/** What `response.create` asked for, with the session's settings where it was silent. */
-export interface ResponseSettings {
-  outOfBand: boolean;
-  modality: Modality;
-  format: AudioFormat;
-  voice: unknown;
-  maxOutputTokens: number | 'inf';
-  metadata: unknown;
-  instructions: string | undefined;
-  tools: FunctionTool[];
-  toolChoice: ToolChoice;
-  toolChoiceIsExplicit: boolean;
-  parallel: boolean;
-  /** The context given in `response.create`; null: the conversation. */
-  input: Entry[] | null;
-  idle: boolean;
-}
-
 /** What a response needs of its session. */
 export interface ResponseHost {
   clock: Clock;
@@ -43,8 +27,8 @@ export interface ResponseHost {
   pace: number;
   ready(): boolean;
   send(event: ServerEvent): void;
-  sendRaw(frame: string): void;
-  newEventId(): string;
+  /** Sends an audio delta: `head` is the frame up to its event id. */
+  sendAudio(head: string, delta: string): void;
   /** Decides what to say and to call. Null: the response was ended on the way. */
   plan(response: Response): Promise<Output[] | null>;
   speak(output: Output & { kind: 'say' | 'playback' }, response: Response): Promise<Utterance>;
@@ -54,7 +38,6 @@ export interface ResponseHost {
   before(entry: Entry): string | null;
   change(entry: Entry, change: () => void): void;
   inputTokens(response: Response): { now: Tokens; before: Tokens };
-  spoke(bytes: number): void;
   ended(response: Response): void;
 }
 
@@ -64,21 +47,13 @@ const TEXT_WORD_MS = 60;
 const READY_POLL_MS = 25;
 const ARGUMENT_DELTA_LENGTH = 24;
 
-interface OpenPart {
-  entry: Entry;
-  part: ContentPart;
-  outputIndex: number;
-  sentMs: number;
-  text: string;
-}
-
 export class Response {
   readonly id = `resp_${randomSuffix()}`;
   readonly settings: ResponseSettings;
   readonly #host: ResponseHost;
   readonly #abort = new AbortController();
   readonly #output: Item[] = [];
-  #open: OpenPart | null = null;
+  #open: MessagePart | null = null;
   #tokens: Tokens = NO_TOKENS;
   #wake: { timer: ClockTimer; go: () => void } | null = null;
   /** When the sound of this response will have been played in real time (Unix ms). */
@@ -146,34 +121,35 @@ export class Response {
     const audible = this.settings.modality === 'audio';
     const utterance = audible ? await this.#host.speak(output, this) : null;
     if (this.#ended) return;
-    const open = this.#openMessage(audible);
+    const part = new MessagePart(this.#host, this.id, this.#output.length, audible);
+    this.#addItem(part.entry);
+    this.#open = part;
+    part.begin();
     const words = wordsOf(text);
-    const count = utterance ? utterance.deltas.length : words.length;
-    const room = this.#room(text, utterance);
+    const steps = utterance ? utterance.deltas.length : words.length;
+    const stepMs = utterance ? utterance.deltaMs : TEXT_WORD_MS;
     const startMs = this.#host.clock.now();
     let said = 0;
-    for (let step = 0; step < count; step++) {
-      if (step >= room) return this.#finish('incomplete', { type: 'incomplete', reason: 'max_output_tokens' });
-      await this.#until(startMs + this.#paced(step * (utterance ? utterance.deltaMs : TEXT_WORD_MS)));
+    for (let step = 0; step < steps; step++) {
+      await this.#until(startMs + this.#paced(step * stepMs));
       if (this.#ended) return;
-      const upTo = utterance ? Math.ceil((words.length * (step + 1)) / count) : step + 1;
-      if (upTo > said) this.#sendWords(open, words.slice(said, upTo).join(''));
+      const upTo = Math.ceil((words.length * (step + 1)) / steps);
+      const delta = words.slice(said, upTo).join('');
       said = upTo;
-      if (utterance) this.#sendAudio(open, utterance, step);
-      if (utterance) this.playedAtMs = startMs + open.sentMs;
+      if (!this.#fits(part.tokens(delta, utterance ? stepMs : 0))) {
+        return this.#finish('incomplete', { type: 'incomplete', reason: 'max_output_tokens' });
+      }
+      part.sendWords(delta);
+      if (utterance) part.sendAudio(utterance, step);
+      this.playedAtMs = startMs + part.sentMs;
     }
     this.#closeMessage('completed');
   }
 
-  /** How many steps fit into max_output_tokens. */
-  #room(text: string, utterance: Utterance | null): number {
+  /** Whether max_output_tokens leaves room for a part of that size. */
+  #fits({ text, audio }: Tokens): boolean {
     const max = this.settings.maxOutputTokens;
-    if (max === 'inf') return Number.POSITIVE_INFINITY;
-    // One less than there is: words and deltas round up.
-    const left = max - this.#tokens.text - this.#tokens.audio - 1;
-    const steps = utterance ? utterance.deltas.length : wordsOf(text).length;
-    const cost = textTokens(text) + (utterance ? outputAudioTokens(utterance.totalMs) : 0);
-    return cost <= left ? Number.POSITIVE_INFINITY : Math.floor((steps * Math.max(0, left)) / cost);
+    return max === 'inf' || this.outputTokens + text + audio <= max;
   }
 
   #paced(ms: number): number {
@@ -202,24 +178,6 @@ export class Response {
     return this.#ended ? Promise.resolve() : this.#sleep(ms);
   }
 
-  #openMessage(audible: boolean): OpenPart {
-    const part: ContentPart = audible ? { type: 'output_audio', transcript: '' } : { type: 'output_text', text: '' };
-    const item: Item = {
-      id: newId('item'),
-      object: 'realtime.item',
-      type: 'message',
-      status: 'in_progress',
-      role: 'assistant',
-      content: [],
-    };
-    const entry: Entry = { item, audioMs: 0, audio: null, hearing: null };
-    const outputIndex = this.#addItem(entry);
-    const open = { entry, part, outputIndex, sentMs: 0, text: '' };
-    this.#open = open;
-    this.#host.send({ type: 'response.content_part.added', ...this.#address(open), part: partOnWire(part) });
-    return open;
-  }
-
   #addItem(entry: Entry): number {
     const outputIndex = this.#output.length;
     this.#output.push(entry.item);
@@ -236,48 +194,13 @@ export class Response {
     return outputIndex;
   }
 
-  #address(open: OpenPart): Wire {
-    return { response_id: this.id, item_id: open.entry.item.id, output_index: open.outputIndex, content_index: 0 };
-  }
-
-  #sendWords(open: OpenPart, delta: string): void {
-    open.text += delta;
-    const type =
-      open.part.type === 'output_audio' ? 'response.output_audio_transcript.delta' : 'response.output_text.delta';
-    this.#host.send({ type, ...this.#address(open), delta, obfuscation: obfuscation(delta) });
-  }
-
-  #sendAudio(open: OpenPart, utterance: Utterance, step: number): void {
-    const delta = utterance.deltas[step] as string;
-    open.sentMs = Math.min(utterance.totalMs, open.sentMs + utterance.deltaMs);
-    // Base64 needs no escaping, so the frame is put together by hand: the long string is copied once.
-    this.#host.sendRaw(
-      `{"type":"response.output_audio.delta","event_id":"${this.#host.newEventId()}","response_id":"${this.id}","item_id":"${open.entry.item.id}","output_index":${open.outputIndex},"content_index":0,"delta":"${delta}"}`,
-    );
-    this.#host.spoke((delta.length * 3) / 4);
-  }
-
   #closeMessage(status: 'completed' | 'incomplete'): void {
-    const open = this.#open;
-    if (!open) return;
+    const part = this.#open;
+    if (!part) return;
     this.#open = null;
-    const { entry, part } = open;
-    const at = this.#address(open);
-    const audible = part.type === 'output_audio';
-    this.#host.change(entry, () => {
-      if (audible) part.transcript = open.text;
-      else part.text = open.text;
-      entry.item.content = [part];
-      entry.item.status = status;
-      entry.audioMs = open.sentMs;
-    });
-    this.#tokens = add(this.#tokens, { text: textTokens(open.text), audio: outputAudioTokens(open.sentMs), image: 0 });
-    if (audible) {
-      this.#host.send({ type: 'response.output_audio.done', ...at });
-      this.#host.send({ type: 'response.output_audio_transcript.done', ...at, transcript: open.text });
-    } else this.#host.send({ type: 'response.output_text.done', ...at, text: open.text });
-    this.#host.send({ type: 'response.content_part.done', ...at, part: partOnWire(part) });
-    this.#itemDone(entry, open.outputIndex);
+    this.#tokens = add(this.#tokens, part.tokens());
+    part.end(status);
+    this.#itemDone(part.entry, this.#output.indexOf(part.entry.item));
   }
 
   #itemDone(entry: Entry, outputIndex: number): void {
@@ -357,11 +280,4 @@ export class Response {
       metadata: metadata ?? null,
     };
   }
-}
-
-/** A part in content_part events is `audio` or `text`, while the item says `output_audio` and `output_text`. */
-function partOnWire(part: ContentPart): Wire {
-  return part.type === 'output_audio'
-    ? { type: 'audio', transcript: part.transcript }
-    : { type: 'text', text: part.text };
 }
