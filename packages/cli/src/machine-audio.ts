@@ -66,7 +66,8 @@ export async function* microphone({ program, args }: AudioProgram, signal: Abort
   const said = stderrOf(child);
   const exit = new Promise<number | null>((resolve) => {
     child.once('error', () => resolve(-1));
-    child.once('exit', resolve);
+    // Not `exit`: what it said last may still be in the pipe.
+    child.once('close', resolve);
   });
   const stop = (): void => {
     child.kill();
@@ -107,7 +108,7 @@ export function openPlayer({ program, args }: AudioProgram, failed: (why: string
     open = false;
   };
   child.once('error', (error) => ended(error.message));
-  child.once('exit', ended);
+  child.once('close', ended);
   // Writing to a player that is gone is told once, by its end.
   child.stdin.on('error', () => undefined);
   return {

@@ -95,6 +95,7 @@ export class Call {
   #micLevel = 0;
   #muted = false;
   #over: { reason: string } | null = null;
+  #released: Promise<void> | undefined;
 
   constructor(socket: SessionSocket, parts: CallParts) {
     this.session = parts.session;
@@ -221,6 +222,8 @@ export class Call {
   async #leave(reason: string, error: ParleyError | null): Promise<CallEnd> {
     if (this.#over !== null) return this.ended;
     this.#over = { reason };
+    // The microphone first: it must not stay open while a server takes its time.
+    await this.#release();
     try {
       await this.#parts.closeSession(reason);
     } catch (thrown) {
@@ -316,16 +319,24 @@ export class Call {
 
   async #end(error: ParleyError | null): Promise<void> {
     clearInterval(this.#ticker);
+    await this.#release();
     this.#set('ended');
-    try {
-      await this.#parts.sink.close();
-      await this.#parts.release();
-    } catch (thrown) {
-      this.#emitter.emit('error', ParleyError.from(thrown, 'internal'));
-    }
     const end: CallEnd = { reason: this.#over?.reason ?? 'closed', error, stats: this.stats };
     this.#finish(end);
     this.#emitter.emit('end', end);
+  }
+
+  /** Gives the audio back, once. */
+  #release(): Promise<void> {
+    this.#released ??= (async () => {
+      try {
+        await this.#parts.sink.close();
+        await this.#parts.release();
+      } catch (thrown) {
+        this.#emitter.emit('error', ParleyError.from(thrown, 'internal'));
+      }
+    })();
+    return this.#released;
   }
 
   #tick(): void {

@@ -37,6 +37,7 @@ export async function startCall(options: CallOptions): Promise<Call> {
     url: options.url,
     key: options.token ?? options.key,
     timeoutMs: options.timeoutMs,
+    retries: 1,
   });
   const session = await parley.sessions.get(sessionId, { signal });
   if (session.status === 'closed') {
@@ -62,7 +63,7 @@ export async function startCall(options: CallOptions): Promise<Call> {
               return { socket: back, missed: events };
             }
           : null,
-      closeSession: (reason) => parley.sessions.close(sessionId, reason),
+      closeSession: (reason) => parley.sessions.close(sessionId, reason, { timeoutMs: CLOSE_MS }),
       release: async () => {
         over.abort();
         await audio.close?.();
@@ -80,6 +81,9 @@ export async function startCall(options: CallOptions): Promise<Call> {
 
 /** Below the 30 s for which a session waits for a client that was cut off. */
 const RECONNECT_MS = 25_000;
+
+/** Closing the socket ends the session as well: a server that does not answer is not waited for long. */
+const CLOSE_MS = 5000;
 
 async function openAudio(options: CallOptions): Promise<CallAudio> {
   if (options.audio === true) return openBrowserAudio(options.browser);
