@@ -29,7 +29,7 @@ export interface Parts {
   client: ParleyClient;
   agent: ChildProcess;
   /** Drains and stops all of them, the agent first. */
-  stop(): Promise<void>;
+  stop: () => Promise<void>;
 }
 
 export interface PartsOptions {

@@ -8,7 +8,7 @@ import { DatabaseSync } from 'node:sqlite';
 import { fileURLToPath } from 'node:url';
 import { afterAll, expect, test } from 'vitest';
 import { openSqliteStore } from './sqlite-store.ts';
-import { anExecution, describeStore } from './store-suite.ts';
+import { anExecution, describeStore } from './store.test.suite.ts';
 import { StoreThread } from './store-thread.ts';
 
 const root = mkdtempSync(join(tmpdir(), 'parley-store-'));
@@ -19,7 +19,7 @@ const fresh = (): string => join(root, `${made++}`);
 describeStore('in memory', (options) => openSqliteStore({ directory: ':memory:', ...options }));
 describeStore('in a directory', (options) => openSqliteStore({ directory: fresh(), ...options }));
 
-const CHILD = fileURLToPath(new URL('./crash-child.ts', import.meta.url));
+const CHILD = fileURLToPath(new URL('./store.test.crash-child.ts', import.meta.url));
 
 test('after kill -9 every acknowledged unit is there, and none is half there', { timeout: 60_000 }, async () => {
   const directory = fresh();
