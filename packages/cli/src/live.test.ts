@@ -3,6 +3,7 @@
 import { mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { PacedSink, ParleyClient, startCall } from '@parley/client';
 import { startServer } from '@parley/server';
 import { Agent, stderrLog } from '@parley/session';
 import { startSimulator } from '@parley/simulator';
@@ -43,6 +44,7 @@ async function openShop(): Promise<World> {
       await session.say(`It ships on ${day}.`);
     }
   });
+  agent.session('echo', { provider: 'simulator', transport: 'websocket' });
   const handle = agent.start({ url: server.url, log: stderrLog('error') });
   stack.defer(() => handle.stop());
   await handle.ready;
@@ -151,6 +153,34 @@ test('talk says a WAV file, and keeps the words of the answer as sound', async (
   const { samples, sampleRate } = readWav(readFileSync(answer));
   expect(await decodeSpeech(samples, sampleRate)).toBe('It ships on Friday.');
 }, 60_000);
+
+test('a caller who speaks over an answer is heard, and the log has what was heard of the answer', async () => {
+  const { sessions } = new ParleyClient({ url: world?.url });
+  const { session_id, client_token } = await sessions.start('shop.echo');
+  let interrupt: () => void = () => {};
+  const answering = new Promise<void>((resolve) => (interrupt = resolve));
+  async function* caller() {
+    yield await encodeSpeech('Please tell me a long story about a walnut desk.', { sampleRate: 24_000 });
+    yield new Int16Array(24_000);
+    await answering;
+    yield await encodeSpeech('Stop it.', { sampleRate: 24_000 });
+  }
+  const sink = new PacedSink({ onHeard: () => interrupt() });
+  const audio = { source: caller(), sink };
+  const call = await startCall({ url: world?.url ?? '', sessionId: session_id, token: client_token, audio });
+  const cut = await new Promise<{ itemId: string; playedMs: number }>((resolve) => call.on('interruption', resolve));
+  await call.quiet({ forMs: 1000 });
+  const end = await call.hangUp('enough');
+  expect(end).toMatchObject({ reason: 'enough', error: null, stats: { interruptions: 1, droppedAudioMs: 0 } });
+  const log = [];
+  for await (const event of sessions.tail(session_id)) log.push(event);
+  expect(log.filter(({ type }) => type === 'item.truncated')).toMatchObject([
+    { item_id: cut.itemId, audio_ms: Math.floor(cut.playedMs) },
+  ]);
+  expect(log.filter(({ type }) => type === 'provider.failed' || type === 'client.rejected')).toEqual([]);
+  const heard = log.filter((event) => event.type === 'turn.completed').map((event) => event.text);
+  expect(heard).toEqual(['Please tell me a long story about a walnut desk.', 'Stop it.']);
+}, 40_000);
 
 test('talk without a file that is there costs no session', async () => {
   const before = lines((await run('session', 'list', '--json', '--all')).stdout).length;
