@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
+import { afterAll, beforeAll, beforeEach, expect, test, vi } from 'vitest';
 import { type Simulator, startSimulator } from './simulator.ts';
 import { encodeSpeech } from './speech.ts';
 import { answered, connect, WireClient } from './wire-client.test.support.ts';
@@ -40,6 +40,15 @@ test('a connection is cut in the middle of an answer', async () => {
   simulator.faults.add({ when: 'send', match: { type: 'response.content_part.added' }, kind: 'drop' });
   await using client = await connect(simulator);
   client.type('hello');
+  expect((await client.closed).code).toBe(1006);
+});
+
+test('an upgrade that is never answered does not keep the simulator from closing', async () => {
+  const stuck = await startSimulator();
+  stuck.faults.add({ when: 'upgrade', kind: 'stall' });
+  await using client = new WireClient(stuck.wsUrl, ['realtime', 'openai-insecure-api-key.sk-1']);
+  await vi.waitUntil(() => stuck.faults.list().length === 0);
+  await stuck.close();
   expect((await client.closed).code).toBe(1006);
 });
 

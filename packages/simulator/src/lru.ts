@@ -37,3 +37,29 @@ export class Lru<V> {
     this.#weight -= this.#weigh(value);
   }
 }
+
+/** Results of slow work, by key: what is remembered or under way is not begun again. A failure is not remembered. */
+export class Remembered<V> {
+  readonly #done: Lru<V>;
+  readonly #underWay = new Map<string, Promise<V>>();
+
+  constructor(done: Lru<V>) {
+    this.#done = done;
+  }
+
+  async get(key: string, work: () => Promise<V>): Promise<V> {
+    return this.#done.get(key) ?? this.#underWay.get(key) ?? this.#begin(key, work);
+  }
+
+  async #begin(key: string, work: () => Promise<V>): Promise<V> {
+    const begun = work();
+    this.#underWay.set(key, begun);
+    try {
+      const value = await begun;
+      this.#done.set(key, value);
+      return value;
+    } finally {
+      this.#underWay.delete(key);
+    }
+  }
+}

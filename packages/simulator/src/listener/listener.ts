@@ -52,7 +52,11 @@ export async function listen(
   sockets.on('headers', (headers) => {
     for (const [name, value] of Object.entries(noiseHeaders())) headers.push(`${name}: ${value}`);
   });
+  // The server lets go of a connection that is upgraded, so they are remembered here until they close.
+  const upgraded = new Set<Duplex>();
   server.on('upgrade', (request: IncomingMessage, socket: Duplex, head: Buffer) => {
+    upgraded.add(socket);
+    socket.on('close', () => upgraded.delete(socket));
     // A client that hangs up during the handshake is no event for anybody.
     socket.on('error', () => undefined);
     upgrade(request, socket, head, sockets, door);
@@ -68,7 +72,7 @@ export async function listen(
     port: (server.address() as AddressInfo).port,
     close: () =>
       new Promise((resolve) => {
-        for (const socket of sockets.clients) socket.terminate();
+        for (const socket of upgraded) socket.destroy();
         server.close(() => resolve());
         server.closeAllConnections();
       }),
@@ -83,6 +87,7 @@ function upgrade(request: IncomingMessage, socket: Duplex, head: Buffer, sockets
   if (fault?.kind === 'stall') return;
   if (fault?.kind === 'status') return refuse(socket, fault.status, faultBody(fault));
   const accept = () => {
+    if (socket.destroyed) return;
     if (verdict.kind === 'http') return refuse(socket, verdict.status, errorBody(verdict.error));
     if (verdict.kind === 'open' && !door.hasRoom()) {
       return refuse(

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { Lru } from '../lru.ts';
+import { Lru, Remembered } from '../lru.ts';
 import { resample } from '../audio/resample.ts';
 import type { Band } from './coder-worker.ts';
 import { decodeMessages, encodeMessage } from './coder.ts';
@@ -21,8 +21,9 @@ const MESSAGE_BYTES_MAX = 96;
 /** Joins the messages of one word that was too long for one message. */
 const GLUE = '\u2060';
 
-const encoded = new Lru<Int16Array>({ weightMax: 32 * 1024 * 1024, weigh: (pcm) => pcm.byteLength });
-const decoded = new Lru<string>({ weightMax: 256, weigh: () => 1 });
+// Demos and benchmarks repeat the same sentence.
+const encoded = new Remembered<Int16Array>(new Lru({ weightMax: 32 * 1024 * 1024, weigh: (pcm) => pcm.byteLength }));
+const decoded = new Remembered<string>(new Lru({ weightMax: 256, weigh: () => 1 }));
 
 /** How `encodeSpeech` makes its sound. */
 export interface EncodeSpeechOptions {
@@ -42,9 +43,11 @@ export async function encodeSpeech(
   { sampleRate = CODE_RATE }: EncodeSpeechOptions = {},
 ): Promise<Int16Array> {
   const band: Band = sampleRate < 16_000 ? 'narrow' : 'wide';
-  const key = `${band}:${sampleRate}:${text}`;
-  const known = encoded.get(key);
-  if (known) return known.slice();
+  const pcm = await encoded.get(`${band}:${sampleRate}:${text}`, () => encode(text, band, sampleRate));
+  return pcm.slice();
+}
+
+async function encode(text: string, band: Band, sampleRate: number): Promise<Int16Array> {
   const messages = splitMessages(text);
   if (messages.length === 0) return new Int16Array(0);
   const parts: Int16Array[] = [silence(BEFORE_MS)];
@@ -54,23 +57,19 @@ export async function encodeSpeech(
   }
   parts.push(silence(AFTER_MS));
   const joined = join(parts);
-  const pcm = sampleRate === CODE_RATE ? joined : resample(joined, CODE_RATE, sampleRate);
-  encoded.set(key, pcm);
-  return pcm.slice();
+  return sampleRate === CODE_RATE ? joined : resample(joined, CODE_RATE, sampleRate);
 }
 
 /** The text that a sound carries: `''` where no code is in it. A message that was cut off is left out. */
 export async function decodeSpeech(pcm: Int16Array, sampleRate: number): Promise<string> {
   if (pcm.length === 0) return '';
-  // Demos and benchmarks repeat the same sentence, and hashing is a hundred times cheaper than decoding.
+  // Hashing is a hundred times cheaper than decoding.
   const bytes = new Uint8Array(pcm.buffer, pcm.byteOffset, pcm.byteLength);
   const key = `${sampleRate}:${createHash('sha1').update(bytes).digest('base64')}`;
-  const known = decoded.get(key);
-  if (known !== undefined) return known;
-  const at24k = sampleRate === CODE_RATE ? pcm : resample(pcm, sampleRate, CODE_RATE);
-  const text = (await decodeMessages(at24k)).join(' ').replaceAll(`${GLUE} `, '');
-  decoded.set(key, text);
-  return text;
+  return decoded.get(key, async () => {
+    const at24k = sampleRate === CODE_RATE ? pcm : resample(pcm, sampleRate, CODE_RATE);
+    return (await decodeMessages(at24k)).join(' ').replaceAll(`${GLUE} `, '');
+  });
 }
 
 function silence(ms: number): Int16Array {
