@@ -1,6 +1,6 @@
 // What a control plane is told at the start: options of `startServer`, or the environment for `main.ts`.
 
-import { ParleyError } from '@parley/core';
+import { LIMITS as CONTRACT_LIMITS, ParleyError, TIMES } from '@parley/core';
 
 export interface ProviderSettings {
   base_url: string;
@@ -13,14 +13,23 @@ export interface ProviderSettings {
 export interface ServerLimits {
   /** Sessions that are not closed. */
   sessions_max: number;
-  /** Sockets of clients, agents and event streams together. */
+  /** Sockets of clients and agents together. */
   sockets_max: number;
+  /** Event streams (SSE) that are open. */
+  event_streams_max: number;
   /** Executions that are queued or running. */
   executions_max: number;
   body_bytes_max: number;
   /** Bytes that may wait for a slow client before its writer is paused, and before it is disconnected. */
   client_soft_bytes: number;
   client_hard_bytes: number;
+  /** How long a slow client may hold the model back before it loses audio instead. */
+  client_patience_ms: number;
+  /** How often agents are to say that they are there, and after how much silence a link is taken for dead. */
+  agent_heartbeat_ms: number;
+  agent_lease_ms: number;
+  /** How long the work and the handlers of a cut agent link, or of a restarted server, wait for the same instance. */
+  agent_resume_ms: number;
 }
 
 export interface ServerOptions {
@@ -56,10 +65,15 @@ export const DEFAULT_PORT = 7700;
 const LIMITS: ServerLimits = {
   sessions_max: 10_000,
   sockets_max: 20_000,
+  event_streams_max: 10_000,
   executions_max: 20_000,
-  body_bytes_max: 4 * 1024 * 1024,
+  body_bytes_max: CONTRACT_LIMITS.body_bytes_max,
   client_soft_bytes: 1024 * 1024,
   client_hard_bytes: 16 * 1024 * 1024,
+  client_patience_ms: 3000,
+  agent_heartbeat_ms: TIMES.agent_heartbeat_ms,
+  agent_lease_ms: TIMES.agent_lease_ms,
+  agent_resume_ms: TIMES.agent_resume_ms,
 };
 
 /** Completes and checks options. Throws ParleyError `failed_precondition` for an address that needs a key and has none. */
@@ -80,6 +94,13 @@ export function completeConfig(options: ServerOptions): ServerConfig {
   for (const key of keys) {
     if (key.length < 16) throw new ParleyError('invalid_argument', 'a key must have at least 16 characters');
   }
+  const drain_ms = options.drain_ms ?? 10_000;
+  if (!(drain_ms >= 0)) throw new ParleyError('invalid_argument', `drain_ms must be 0 or more, got ${drain_ms}`);
+  const limits = { ...LIMITS, ...options.limits };
+  for (const [name, value] of Object.entries(limits)) {
+    if (!Number.isInteger(value) || value < 1)
+      throw new ParleyError('invalid_argument', `limits.${name} must be an integer of at least 1, got ${value}`);
+  }
   return {
     host,
     port,
@@ -87,8 +108,8 @@ export function completeConfig(options: ServerOptions): ServerConfig {
     keys,
     providers: options.providers ?? {},
     allowed_origins: options.allowed_origins ?? [],
-    drain_ms: options.drain_ms ?? 10_000,
-    limits: { ...LIMITS, ...options.limits },
+    drain_ms,
+    limits,
     log_level: options.log_level ?? 'info',
   };
 }

@@ -21,6 +21,7 @@ import { servePages } from './gateway/pages.ts';
 import type { Route } from './gateway/route.ts';
 import { sessionRoutes } from './gateway/session-routes.ts';
 import { Sockets } from './gateway/sockets.ts';
+import { EventStreams } from './gateway/sse.ts';
 import { sessionHost } from './sessions/host.ts';
 import { Sessions } from './sessions/sessions.ts';
 import { openSqliteStore } from './store/sqlite-store.ts';
@@ -39,6 +40,9 @@ export interface RunningServer {
   failed: Promise<Error>;
   [Symbol.asyncDispose](): Promise<void>;
 }
+
+/** How long clients and agents have to answer the closing handshake. */
+const SOCKET_CLOSE_MS = 1000;
 
 const VERSION = (JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as { version: string })
   .version;
@@ -80,12 +84,20 @@ async function wire(
   const access = new Access(keys, tokens, config.allowed_origins);
   let draining = false;
 
-  const agents = new Agents({ log: logger });
+  const agents = new Agents({
+    log: logger,
+    limits: {
+      heartbeat_ms: limits.agent_heartbeat_ms,
+      lease_ms: limits.agent_lease_ms,
+      resume_ms: limits.agent_resume_ms,
+    },
+  });
   const executions = new Executions({
     store,
     workforce: agents,
+    ended: ({ status }) => metrics.executionsEnded.inc({ status }),
     log: logger,
-    limits: { unfinished_max: limits.executions_max },
+    limits: { unfinished_max: limits.executions_max, recovery_ms: limits.agent_resume_ms },
   });
   const sessions = new Sessions({
     store,
@@ -103,9 +115,10 @@ async function wire(
   await executions.recover();
   if (recovered > 0) logger.info({ sessions: recovered }, 'ended the sessions that were open when the server stopped');
 
+  const streams = new EventStreams(limits.event_streams_max);
   const routes: Route[] = [
-    ...sessionRoutes({ sessions, store, tokens, now }),
-    ...executionRoutes(executions, sessions),
+    ...sessionRoutes({ sessions, store, tokens, streams, now }),
+    ...executionRoutes(executions, sessions, streams),
     ...agentRoutes(agents),
     ...accessRoutes(keys, now),
   ];
@@ -155,14 +168,15 @@ async function wire(
   const stop = async (drain_ms: number): Promise<void> => {
     draining = true;
     logger.info({ drain_ms, sessions: sessions.size, executions: executions.running }, 'draining');
+    const deadline = performance.now() + drain_ms;
     agents.drain(drain_ms);
     await sessions.drain(drain_ms);
-    await executions.drain(drain_ms);
+    await executions.drain(Math.max(0, deadline - performance.now()));
     agents.close();
-    sockets.close();
+    // The HTTP server is closed when its last socket is: one that does not answer the close must not hold it up.
+    await sockets.close(SOCKET_CLOSE_MS);
     await app.close();
     executions.close();
-    sockets.terminate();
     await store.close();
     logger.info('stopped');
   };

@@ -16,6 +16,8 @@ const INCLUDES: Record<Scope, readonly Scope[]> = {
 };
 
 const KEYS_MAX = 10_000;
+/** Ids of keys that are not in the store. */
+const CONFIGURED = 'configured_';
 
 export class Keys {
   readonly #store: Store;
@@ -32,7 +34,7 @@ export class Keys {
     for (const [i, key] of configured.entries()) {
       const hash = hashOf(key);
       keys.#byHash.set(hash, {
-        key_id: `configured_${i + 1}`,
+        key_id: `${CONFIGURED}${i + 1}`,
         hash,
         name: 'configured',
         scopes: ['admin'],
@@ -64,8 +66,8 @@ export class Keys {
 
   async revoke(key_id: string, now_ms: number): Promise<void> {
     const row = [...this.#byHash.values()].find((one) => one.key_id === key_id);
-    if (!row) throw new ParleyError('not_found', `no key ${key_id}`);
-    if (row.name === 'configured')
+    if (!row) throw new ParleyError('not_found', `no key ${key_id.slice(0, 64)}`);
+    if (row.key_id.startsWith(CONFIGURED))
       throw new ParleyError('failed_precondition', 'a key of the configuration is revoked by removing it there');
     await this.#store.commit([{ op: 'key.revoke', key_id, at_ms: now_ms }]);
     this.#byHash.delete(row.hash);

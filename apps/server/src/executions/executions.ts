@@ -32,6 +32,8 @@ export interface ExecutionsOptions {
   limits?: Partial<ExecutionLimits>;
   clock?: ServerClock;
   log?: Log;
+  /** Told of every end, once it is on disk. */
+  ended?: (execution: ExecutionResource) => void;
 }
 
 export class Executions implements ExecutionEngine, ExecutionHost {
@@ -55,7 +57,7 @@ export class Executions implements ExecutionEngine, ExecutionHost {
     const log = options.log ?? quiet;
     const deadlines = new Deadlines(clock);
     const watchers = new Watchers(deadlines, limits);
-    const ledger = new Ledger({ store, clock, deadlines, watchers, limits, log });
+    const ledger = new Ledger({ store, clock, deadlines, watchers, limits, log, ended: options.ended ?? (() => {}) });
     const dispatcher = new Dispatcher({ store, workforce, ledger, watchers, clock, deadlines, limits, log });
     const reads = new Reads(store, ledger, limits.workflow_nodes_max);
     ledger.on(

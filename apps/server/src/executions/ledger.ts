@@ -21,6 +21,8 @@ export interface LedgerParts {
   watchers: Watchers;
   limits: ExecutionLimits;
   log: Log;
+  /** Told of every end, once it is on disk. */
+  ended: (execution: ExecutionResource) => void;
 }
 
 export class Ledger {
@@ -123,6 +125,7 @@ export class Ledger {
     const { phase } = entry;
     this.drop(entry);
     if (phase.kind === 'ending') phase.told?.settled(entry.id);
+    this.#parts.ended(end);
     watchers.settle(end);
     if (watchers.hears(entry.id)) {
       watchers.tell({

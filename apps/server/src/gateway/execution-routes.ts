@@ -11,13 +11,14 @@ import {
 } from '@parley/core';
 import type { Executions } from '../executions/executions.ts';
 import type { Sessions } from '../sessions/sessions.ts';
+import type { ExecutionEvent } from '../executions/watchers.ts';
 import { fingerprintOf } from './http.ts';
-import { enumQuery, headerOf, intQuery, type Route, type RouteContext } from './route.ts';
-import { EventStream } from './sse.ts';
+import { enumQuery, headerOf, idHeaderOf, intQuery, type Route, type RouteContext } from './route.ts';
+import type { EventStreams } from './sse.ts';
 
 const STATUSES = ['queued', 'running', 'succeeded', 'failed', 'cancelled', 'timed_out', 'unknown'] as const;
 
-export function executionRoutes(executions: Executions, sessions: Sessions): Route[] {
+export function executionRoutes(executions: Executions, sessions: Sessions, streams: EventStreams): Route[] {
   const begin = async ({ params, body, headers, principal, reply }: RouteContext) => {
     const target = params['target'] as string;
     const { input, timeout_ms } = body as ExecuteRequest;
@@ -26,11 +27,11 @@ export function executionRoutes(executions: Executions, sessions: Sessions): Rou
       key === undefined
         ? undefined
         : { scope: `execute:${principal.id}`, key, fingerprint: fingerprintOf(target, body) };
-    const session_id = headerOf(headers, 'x-session-id');
+    const session_id = idHeaderOf(headers, 'x-session-id', 'session');
     const session = session_id === undefined ? undefined : (await sessions.live(session_id)).resource();
-    const parent_execution_id = headerOf(headers, 'x-parent-execution-id') ?? session?.execution_id;
+    const parent_execution_id = idHeaderOf(headers, 'x-parent-execution-id', 'execution') ?? session?.execution_id;
     const parent = parent_execution_id === undefined ? undefined : await executions.get(parent_execution_id);
-    const workflow_id = headerOf(headers, 'x-workflow-id') ?? parent?.workflow_id;
+    const workflow_id = idHeaderOf(headers, 'x-workflow-id', 'workflow') ?? parent?.workflow_id;
     if (parent && workflow_id !== parent.workflow_id) {
       throw new ParleyError(
         'invalid_argument',
@@ -44,7 +45,7 @@ export function executionRoutes(executions: Executions, sessions: Sessions): Rou
         workflow_id,
         parent_execution_id,
         session_id,
-        execution_id: headerOf(headers, 'x-execution-id'),
+        execution_id: idHeaderOf(headers, 'x-execution-id', 'execution'),
         timeout_ms,
       },
       claim,
@@ -128,17 +129,27 @@ export function executionRoutes(executions: Executions, sessions: Sessions): Rou
       scope: 'observe',
       async handle({ params, reply }) {
         const execution_id = params['id'] as string;
-        const now = await executions.get(execution_id);
-        const stream = new EventStream(reply);
-        let id = 1;
-        stream.send({ id, type: `execution.${now.status}`, json: JSON.stringify(now) });
-        if (now.finished_at_ms !== undefined) return stream.end();
-        const stop = executions.subscribe(execution_id, (event) => {
-          id += 1;
-          stream.send({ id, type: event.type, json: JSON.stringify(event) });
-          if (event.type !== 'execution.note' && isTerminal(event.execution.status)) stream.end();
-        });
-        void stream.closed.then(stop);
+        // Heard from before it is read: what happens between the two is told, and not missed.
+        const early: ExecutionEvent[] = [];
+        let tell = (event: ExecutionEvent): void => void early.push(event);
+        const stop = executions.subscribe(execution_id, (event) => tell(event));
+        try {
+          const now = await executions.get(execution_id);
+          const stream = streams.open(reply);
+          void stream.closed.then(stop);
+          let id = 1;
+          stream.send({ id, type: `execution.${now.status}`, json: JSON.stringify(now) });
+          if (isTerminal(now.status)) return stream.end();
+          tell = (event) => {
+            id += 1;
+            stream.send({ id, type: event.type, json: JSON.stringify(event) });
+            if (event.type !== 'execution.note' && isTerminal(event.execution.status)) stream.end();
+          };
+          for (const event of early) tell(event);
+        } catch (error) {
+          stop();
+          throw error;
+        }
       },
     },
     {

@@ -1,7 +1,7 @@
 // The HTTP edge: every request gets an id, a principal, a checked body, and every error the one shape.
 
 import { createHash } from 'node:crypto';
-import { checked, LIMITS, newId, ParleyError } from '@parley/core';
+import { checked, newId, ParleyError } from '@parley/core';
 import { fastify, type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
 import { type Access, require as requireScope } from '../access/access.ts';
 import type { Logger } from '../telemetry/logger.ts';
@@ -25,6 +25,8 @@ export function createHttp(routes: readonly Route[], deps: HttpDeps): FastifyIns
     // Time to send a whole request; answers may stream for as long as they like.
     requestTimeout: 30_000,
     routerOptions: { maxParamLength: 256 },
+    // Answers to HEAD would open event streams that nobody reads.
+    exposeHeadRoutes: false,
   });
   app.removeAllContentTypeParsers();
   app.addContentTypeParser('*', { parseAs: 'string' }, (request, body, done) => {
@@ -46,9 +48,23 @@ export function createHttp(routes: readonly Route[], deps: HttpDeps): FastifyIns
   });
   app.setErrorHandler((error, request, reply) => answerError(error, request, reply, deps));
   app.setNotFoundHandler((request, reply) => {
-    const path = request.url.split('?')[0]?.slice(0, 128);
-    answerError(new ParleyError('not_found', `no route ${request.method} ${path}`), request, reply, deps);
+    const path = request.url.split('?')[0] ?? '';
+    const allowed = methodsOf(path);
+    if (allowed.length > 0) reply.header('allow', allowed.join(', '));
+    const hint = allowed.length > 0 ? `; it takes ${allowed.join(', ')}` : '';
+    answerError(
+      new ParleyError('not_found', `no route ${request.method} ${path.slice(0, 128)}${hint}`),
+      request,
+      reply,
+      deps,
+    );
   });
+  const paths = routes.flatMap(({ method, path, aliases = [] }) =>
+    [path, ...aliases].map((one) => ({ method, pattern: new RegExp(`^${one.replace(/:[a-z_]+/g, '[^/]+')}$`) })),
+  );
+  const methodsOf = (path: string): string[] => [
+    ...new Set(paths.filter(({ pattern }) => pattern.test(path)).map(({ method }) => method)),
+  ];
   app.options('/*', async (_request, reply) => reply.code(204).send());
   for (const route of routes) {
     for (const url of [route.path, ...(route.aliases ?? [])]) {
@@ -128,7 +144,7 @@ function cors(request: FastifyRequest, reply: FastifyReply, access: Access): voi
 }
 
 function answerError(caught: unknown, request: FastifyRequest, reply: FastifyReply, deps: HttpDeps): void {
-  const error = fromFastify(caught);
+  const error = fromFastify(caught, deps.body_bytes_max);
   if (error.code === 'internal' || error.code === 'unknown') {
     deps.logger.error({ request_id: request.id, route: request.routeOptions.url, err: caught }, 'request failed');
   }
@@ -139,13 +155,13 @@ function answerError(caught: unknown, request: FastifyRequest, reply: FastifyRep
   reply.send(error.toBody(request.id));
 }
 
-function fromFastify(caught: unknown): ParleyError {
+function fromFastify(caught: unknown, body_bytes_max: number): ParleyError {
   if (caught instanceof ParleyError) return caught;
   const { code, statusCode } = caught as { code?: string; statusCode?: number };
   if (code === 'FST_ERR_CTP_BODY_TOO_LARGE') {
     return new ParleyError('resource_exhausted', 'the body is larger than this server takes', {
       retryable: false,
-      details: { limit: LIMITS.body_bytes_max },
+      details: { limit: body_bytes_max },
     });
   }
   if (statusCode !== undefined && statusCode >= 400 && statusCode < 500) {

@@ -1,7 +1,7 @@
 // One row for each HTTP route: what is checked at the edge stands in the row, and OpenAPI is made of the same rows.
 
 import type { IncomingHttpHeaders } from 'node:http';
-import { type ContractName, describe, ParleyError } from '@parley/core';
+import { type ContractName, describe, ID_PREFIXES, type IdKind, isId, ParleyError } from '@parley/core';
 import type { FastifyReply } from 'fastify';
 import type { Principal } from '../access/access.ts';
 import type { Scope } from '../access/keys.ts';
@@ -83,4 +83,13 @@ export function headerOf(headers: IncomingHttpHeaders, name: string): string | u
   if (Array.isArray(value) || value.length > 256)
     throw new ParleyError('invalid_argument', `${name} must be sent once, with at most 256 characters`);
   return value === '' ? undefined : value;
+}
+
+/** An id in a header. Throws `invalid_argument` for one that was not made as ids are. */
+export function idHeaderOf(headers: IncomingHttpHeaders, name: string, kind: IdKind): string | undefined {
+  const value = headerOf(headers, name);
+  if (value === undefined || isId(kind, value)) return value;
+  throw new ParleyError('invalid_argument', `${name} must be an id that begins with ${ID_PREFIXES[kind]}_`, {
+    details: { path: name },
+  });
 }

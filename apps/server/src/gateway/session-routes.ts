@@ -19,12 +19,13 @@ import { type Sessions, tokenLifeMs } from '../sessions/sessions.ts';
 import type { Store } from '../store/store.ts';
 import { fingerprintOf } from './http.ts';
 import { enumQuery, headerOf, intQuery, type Route, type RouteContext } from './route.ts';
-import { EventStream } from './sse.ts';
+import type { EventStreams } from './sse.ts';
 
 export interface SessionRouteDeps {
   sessions: Sessions;
   store: Store;
   tokens: SessionTokens;
+  streams: EventStreams;
   now: () => number;
 }
 
@@ -32,7 +33,7 @@ const STATUSES = ['starting', 'live', 'closing', 'closed'] as const;
 const EVENTS_PAGE = 500;
 const EVENTS_PAGE_MAX = 1000;
 
-export function sessionRoutes({ sessions, store, tokens, now }: SessionRouteDeps): Route[] {
+export function sessionRoutes({ sessions, store, tokens, streams, now }: SessionRouteDeps): Route[] {
   const started = (resource: SessionResource, declaration: SessionDeclaration): StartResponse => {
     const { session_id, workflow_id, execution_id, target, provider, transport, model, voice, tools, created_at_ms } =
       resource;
@@ -135,7 +136,7 @@ export function sessionRoutes({ sessions, store, tokens, now }: SessionRouteDeps
         const { params, query, headers } = context;
         const session_id = params['id'] as string;
         await sessions.resource(session_id);
-        if (headers.accept?.includes('text/event-stream')) return tail(sessions, store, session_id, context);
+        if (headers.accept?.includes('text/event-stream')) return tail(sessions, store, streams, session_id, context);
         const after = intQuery(query, 'after', 0, 0, Number.MAX_SAFE_INTEGER);
         const limit = intQuery(query, 'limit', EVENTS_PAGE, 1, EVENTS_PAGE_MAX);
         const { events, last_seq } = await store.events(session_id, after, limit);
@@ -250,6 +251,7 @@ function toolName(resource: SessionResource, asked: string, target: string | und
 async function tail(
   sessions: Sessions,
   store: Store,
+  streams: EventStreams,
   session_id: string,
   { query, headers, reply }: RouteContext,
 ): Promise<void> {
@@ -261,7 +263,7 @@ async function tail(
     0,
     Number.MAX_SAFE_INTEGER,
   );
-  const stream = new EventStream(reply);
+  const stream = streams.open(reply);
   let seen = after;
   // Live records wait here until the stored ones before them were sent.
   const waiting: { id: number; type: string; json: string }[] = [];
@@ -278,10 +280,17 @@ async function tail(
     else waiting.push(entry);
   });
   void stream.closed.then(() => stop?.());
-  for (let more = true; more && stream.open; ) {
-    const page = await store.events(session_id, seen, EVENTS_PAGE_MAX);
-    for (const { seq, type, json } of page.events) forward({ id: seq, type, json });
-    more = page.events.length === EVENTS_PAGE_MAX;
+  try {
+    for (let more = true; more && stream.open; ) {
+      const page = await store.events(session_id, seen, EVENTS_PAGE_MAX);
+      for (const { seq, type, json } of page.events) forward({ id: seq, type, json });
+      // A page of long entries is shorter than it was asked to be.
+      more = page.events.length > 0 && seen < page.last_seq;
+    }
+  } catch (error) {
+    // The answer began: its reader comes back and reads on from where it was.
+    stream.end();
+    throw error;
   }
   caughtUp = true;
   for (const entry of waiting) forward(entry);

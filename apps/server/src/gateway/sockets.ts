@@ -50,15 +50,19 @@ export class Sockets {
     return this.#wss.clients.size;
   }
 
-  /** No new sockets; those that are left are closed. */
-  close(): void {
+  /** No new sockets; those that are left are closed, and cut when they do not answer within `answer_ms`. */
+  async close(answer_ms: number): Promise<void> {
     this.#closing = true;
     const leaving = new ParleyError('unavailable', 'this server is going');
-    for (const socket of this.#wss.clients) socket.close(leaving.closeCode, leaving.message);
-  }
-
-  terminate(): void {
-    for (const socket of this.#wss.clients) socket.terminate();
+    const closed = [...this.#wss.clients].map((socket) => {
+      socket.close(leaving.closeCode, leaving.message);
+      return new Promise((resolve) => socket.once('close', resolve));
+    });
+    const cut = setTimeout(() => {
+      for (const socket of this.#wss.clients) socket.terminate();
+    }, answer_ms);
+    await Promise.all(closed);
+    clearTimeout(cut);
   }
 
   #upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void {

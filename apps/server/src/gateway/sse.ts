@@ -1,6 +1,7 @@
 // Event streams: everything after a number, then whatever comes, with nothing missed between.
 
 import type { ServerResponse } from 'node:http';
+import { ParleyError } from '@parley/core';
 import type { FastifyReply } from 'fastify';
 
 export interface StreamEntry {
@@ -13,6 +14,35 @@ export interface StreamEntry {
 const PING_MS = 15_000;
 /** A reader that leaves more than this unread is let go; it comes back and reads on from where it was. */
 const UNREAD_BYTES_MAX = 4 * 1024 * 1024;
+
+/** All that are open. */
+export class EventStreams {
+  readonly #streams_max: number;
+  readonly #open = new Set<EventStream>();
+
+  constructor(streams_max: number) {
+    this.#streams_max = streams_max;
+  }
+
+  get size(): number {
+    return this.#open.size;
+  }
+
+  /** Answers with a stream. @throws ParleyError `resource_exhausted`. */
+  open(reply: FastifyReply): EventStream {
+    const limit = this.#streams_max;
+    if (this.#open.size >= limit) {
+      throw new ParleyError('resource_exhausted', `this server is at its limit of ${limit} event streams`, {
+        retry_after_ms: 1000,
+        details: { limit, current: this.#open.size },
+      });
+    }
+    const stream = new EventStream(reply);
+    this.#open.add(stream);
+    void stream.closed.then(() => this.#open.delete(stream));
+    return stream;
+  }
+}
 
 export class EventStream {
   readonly #response: ServerResponse;

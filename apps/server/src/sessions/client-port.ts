@@ -9,6 +9,7 @@ export interface ClientPortOptions {
   allowed: readonly ClientEventName[];
   soft_bytes: number;
   hard_bytes: number;
+  patience_ms: number;
   attached: (connection_id: string) => void;
   detached: (connection_id: string, close: FrameClose) => void;
   rejected: (connection_id: string, error: ErrorObject) => void;
@@ -73,7 +74,10 @@ export class ClientPort {
 
   /** An entry of the log, for a client that asked for them. */
   event(_record: EventRecord, json: string): void {
-    if (this.#client?.wantsEvents) this.#client.socket.send(`{"type":"parley.event","event":${json}}`);
+    const client = this.#client;
+    if (!client?.wantsEvents) return;
+    client.socket.send(`{"type":"parley.event","event":${json}}`);
+    if (client.socket.bufferedBytes > this.#options.hard_bytes) this.#tooSlow(client);
   }
 
   close(code: number, reason: string): void {
@@ -82,20 +86,24 @@ export class ClientPort {
   }
 
   #join(client: Client, media: ModelMedia): void {
-    const { allowed, soft_bytes, hard_bytes } = this.#options;
+    const { allowed, soft_bytes, hard_bytes, patience_ms } = this.#options;
     if (this.#hello) client.socket.send(this.#hello);
     client.relay = passThrough(client.socket, media, {
       allowed,
       soft_bytes,
       hard_bytes,
+      patience_ms,
       rejected: (frame, error) => this.#rejected(client, frame, error),
-      tooSlow: () => {
-        const slow = new ParleyError('resource_exhausted', `the client left more than ${hard_bytes} bytes unread`);
-        client.socket.close(slow.closeCode, slow.message);
-        // It does not read, so it will not answer the closing handshake either.
-        client.socket.terminate();
-      },
+      tooSlow: () => this.#tooSlow(client),
     });
+  }
+
+  #tooSlow(client: Client): void {
+    const { hard_bytes } = this.#options;
+    const slow = new ParleyError('resource_exhausted', `the client left more than ${hard_bytes} bytes unread`);
+    client.socket.close(slow.closeCode, slow.message);
+    // It does not read, so it will not answer the closing handshake either.
+    client.socket.terminate();
   }
 
   #rejected(client: Client, frame: Buffer, error: ErrorObject): void {

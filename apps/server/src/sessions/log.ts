@@ -7,6 +7,7 @@ import {
   type EventRecord,
   fold,
   initialState,
+  ParleyError,
   type PerformedEffect,
   type SessionEvent,
   type SessionState,
@@ -29,6 +30,8 @@ export class SessionLog {
   readonly #options: LogOptions;
   readonly #listeners = new Set<LogListener>();
   #state: SessionState;
+  /** Why nothing more can be written: what is folded here and what is on disk are no longer the same. */
+  #broken: ParleyError | null = null;
 
   constructor(options: LogOptions, state: SessionState = initialState()) {
     this.#options = options;
@@ -42,6 +45,7 @@ export class SessionLog {
   /** Appends an event; `writes` go to disk in the same unit, before it. */
   async append(event: SessionEvent, writes: (state: SessionState) => Write[] = () => []): Promise<Committed> {
     if (this.#state.phase === 'closed') return { ok: true };
+    if (this.#broken !== null) throw this.#broken;
     const folded = fold(this.#state, event, this.#options.now());
     this.#state = folded.state;
     const texts = folded.records.map((record) => JSON.stringify(record));
@@ -55,7 +59,11 @@ export class SessionLog {
         { op: 'events.append', session_id: this.#options.session_id, events },
       ]);
     } catch (error) {
-      this.#options.broken(error);
+      // Units that were on their way behind it are refused too, and tell nobody a second time.
+      if (this.#broken === null) {
+        this.#broken = ParleyError.from(error, 'internal');
+        this.#options.broken(error);
+      }
       throw error;
     }
     if (!committed.ok) return committed;

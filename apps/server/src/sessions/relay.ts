@@ -13,6 +13,8 @@ export interface RelayPolicy {
   allowed: readonly ClientEventName[];
   soft_bytes: number;
   hard_bytes: number;
+  /** How long a client may hold the model back before it loses audio instead. */
+  patience_ms: number;
   /** A frame was refused. */
   rejected: (frame: Buffer, error: ErrorObject) => void;
   /** The client does not read and was given up. */
@@ -26,9 +28,6 @@ export interface Relay {
   readonly dropped: number;
   stop(): void;
 }
-
-/** How long a client may hold the model back before it loses audio instead. */
-const PATIENCE_MS = 3000;
 
 export function passThrough(client: FrameSocket, media: ModelMedia, policy: RelayPolicy): Relay {
   return new PassThrough(client, media, policy);
@@ -69,7 +68,7 @@ class PassThrough implements Relay {
       this.#patience = setTimeout(() => {
         this.#pressure = 'dropping';
         this.#media.socket.resume();
-      }, PATIENCE_MS);
+      }, this.#policy.patience_ms);
     }
   }
 

@@ -19,6 +19,7 @@ import type { ModelConnection, RealtimeModel } from '@parley/providers';
 import type { AgentDirectory, ExecutionEngine, HandlerLink, SessionChange } from '../agents/ports.ts';
 import type { Store, Write } from '../store/store.ts';
 import type { Logger } from '../telemetry/logger.ts';
+import type { Metrics } from '../telemetry/metrics.ts';
 import { ClientPort } from './client-port.ts';
 import { SessionLog } from './log.ts';
 import { Timers } from './timers.ts';
@@ -29,11 +30,15 @@ export interface SessionDeps {
   executions: ExecutionEngine;
   model: RealtimeModel;
   logger: Logger;
+  metrics: Metrics;
   now: () => number;
   client_soft_bytes: number;
   client_hard_bytes: number;
+  client_patience_ms: number;
   /** It is closed and on disk. */
   ended: (session: Session, resource: SessionResource) => void;
+  /** Its log could not be written: it is over here, and a later start finds it open on the disk. */
+  lost: (session: Session) => void;
 }
 
 const HANDLER_EVENTS: ReadonlySet<string> = new Set(HANDLER_EVENT_TYPES);
@@ -72,6 +77,7 @@ export class Session {
       allowed,
       soft_bytes: deps.client_soft_bytes,
       hard_bytes: deps.client_hard_bytes,
+      patience_ms: deps.client_patience_ms,
       attached: (connection_id) => this.record({ type: 'client.attached', connection_id }),
       detached: (connection_id, { code, reason }) =>
         this.record({ type: 'client.detached', connection_id, code, reason }),
@@ -190,7 +196,8 @@ export class Session {
           last = stored.seq;
           if (HANDLER_EVENTS.has(stored.type)) link.event(this.id, JSON.parse(stored.json) as EventRecord);
         }
-        more = page.events.length === 1000;
+        // A page of long entries is shorter than it was asked to be.
+        more = page.events.length > 0 && last < page.last_seq;
       }
     } finally {
       stop();
@@ -227,6 +234,7 @@ export class Session {
         break;
       case 'tool.completed':
       case 'tool.rejected':
+        this.#deps.metrics.toolCalls.inc({ status: record.type === 'tool.completed' ? record.status : 'rejected' });
         this.#wake(record.call_id, record);
         break;
       case 'session.closed':
@@ -297,11 +305,13 @@ export class Session {
         return;
       }
       const { provider_session_id } = connection;
-      this.record({
-        type: 'provider.connected',
+      const connected = {
+        type: 'provider.connected' as const,
         model: this.#start.model,
         ...(provider_session_id === undefined ? {} : { provider_session_id }),
-      });
+      };
+      // With its row, so that the list of live sessions finds it.
+      await this.log.append(connected, () => [{ op: 'session.update', session: this.resource() }]);
     } catch (caught) {
       if (this.#abort.signal.aborted) return;
       const error = ParleyError.from(caught, 'unavailable');
@@ -413,6 +423,12 @@ export class Session {
   #finish(record: EventRecord<EventOf<'session.closed'>>): void {
     this.#timers.clearAll();
     const { error, reason } = record;
+    const media = this.#connection?.media.counts();
+    if (media) {
+      this.#deps.metrics.frames.inc({ direction: 'in' }, media.frames_in);
+      this.#deps.metrics.frames.inc({ direction: 'out' }, media.frames_out);
+    }
+    this.#deps.metrics.framesDropped.inc(this.client.dropped);
     this.client.close(error ? closeCodeOf(error.code, error.retryable) : 1000, error ? error.message : reason);
     for (const id of this.#waiters.keys()) {
       const over = new ParleyError('cancelled', `session ${this.id} ended: ${reason}`);
@@ -433,6 +449,8 @@ export class Session {
     for (const waiters of this.#waiters.values())
       for (const waiter of waiters) waiter.reject(ParleyError.from(error, 'internal'));
     this.#waiters.clear();
+    this.#handler = null;
+    this.#deps.lost(this);
   }
 }
 

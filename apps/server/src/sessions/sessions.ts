@@ -39,6 +39,7 @@ export interface SessionsDeps {
   sessions_max: number;
   client_soft_bytes: number;
   client_hard_bytes: number;
+  client_patience_ms: number;
 }
 
 export interface Started {
@@ -48,10 +49,14 @@ export interface Started {
   repeated: boolean;
 }
 
+type Claim = Pick<ClaimRow, 'scope' | 'key' | 'fingerprint'>;
+
 export class Sessions {
   readonly #deps: SessionsDeps;
   readonly #live = new Map<string, Session>();
   readonly #perTarget = new Map<string, number>();
+  /** Starts with an idempotency key that are being written. */
+  readonly #claiming = new Map<string, Promise<void>>();
   #draining = false;
   #emptied: (() => void) | null = null;
 
@@ -101,20 +106,37 @@ export class Sessions {
   async list(query: SessionQuery): Promise<{ sessions: SessionResource[]; next_cursor?: string }> {
     const page = await this.#deps.store.sessions(query);
     // A row on disk says how a session began or ended; what it is now is known here.
-    const sessions = page.rows.map((row) => this.#live.get(row.session_id)?.resource() ?? row);
+    const sessions = page.rows
+      .map((row) => this.#live.get(row.session_id)?.resource() ?? row)
+      .filter(({ status }) => query.status === undefined || status === query.status);
     return page.next_cursor === undefined ? { sessions } : { sessions, next_cursor: page.next_cursor };
   }
 
   /** Starts a session of a registered declaration. One durable unit; nothing is dialled yet. */
-  async start(
-    target: string,
-    request: StartRequest,
-    claim?: Pick<ClaimRow, 'scope' | 'key' | 'fingerprint'>,
-  ): Promise<Started> {
-    if (claim) {
-      const existing = await this.#deps.store.claim(claim.scope, claim.key);
-      if (existing) return this.#again(existing, claim.fingerprint);
+  async start(target: string, request: StartRequest, claim?: Claim): Promise<Started> {
+    if (!claim) return this.#start(target, request);
+    const id = JSON.stringify([claim.scope, claim.key]);
+    // The same request a moment ago: it may be refused, and then this one is the first.
+    for (let other = this.#claiming.get(id); other; other = this.#claiming.get(id)) await other;
+    const starting = this.#claimed(target, request, claim);
+    const settled = starting.then(
+      () => undefined,
+      () => undefined,
+    );
+    this.#claiming.set(id, settled);
+    try {
+      return await starting;
+    } finally {
+      if (this.#claiming.get(id) === settled) this.#claiming.delete(id);
     }
+  }
+
+  async #claimed(target: string, request: StartRequest, claim: Claim): Promise<Started> {
+    const existing = await this.#deps.store.claim(claim.scope, claim.key);
+    return existing ? this.#again(existing, claim.fingerprint) : this.#start(target, request, claim);
+  }
+
+  async #start(target: string, request: StartRequest, claim?: Claim): Promise<Started> {
     const { agent, name } = parseTarget(target);
     const declaration = this.#declarationOf(agent, name, target, request);
     this.#checkRoom(target, declaration);
@@ -127,10 +149,13 @@ export class Sessions {
       executions: this.#deps.executions,
       model,
       logger: this.#deps.logger,
+      metrics: this.#deps.metrics,
       now: this.#deps.now,
       client_soft_bytes: this.#deps.client_soft_bytes,
       client_hard_bytes: this.#deps.client_hard_bytes,
+      client_patience_ms: this.#deps.client_patience_ms,
       ended: (ended, closed) => this.#ended(ended, closed),
+      lost: (lost) => this.#remove(lost, target),
     });
     this.#add(session, target);
     const { session_id, workflow_id, execution_id, metadata } = resource;
@@ -197,7 +222,8 @@ export class Sessions {
         page.events.map((stored) => JSON.parse(stored.json) as EventRecord),
         state,
       ));
-      more = page.events.length === 1000;
+      // A page of long entries is shorter than it was asked to be.
+      more = page.events.length > 0 && state.seq < page.last_seq;
     }
     const at_ms = now();
     const error = {
@@ -377,7 +403,6 @@ export class Sessions {
     this.#remove(session, resource.target);
     const { metrics, logger } = this.#deps;
     metrics.sessionsClosed.inc({ reason: resource.close_reason ?? 'closed' });
-    metrics.framesDropped.inc(session.client.dropped);
     logger.info(
       { session_id: session.id, target: resource.target, reason: resource.close_reason, turns: resource.turns },
       'session closed',

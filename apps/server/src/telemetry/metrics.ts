@@ -7,9 +7,15 @@ export class Metrics {
   readonly sessionsStarted = this.#counter('parley_sessions_started_total', 'Sessions started.', ['provider']);
   readonly sessionsClosed = this.#counter('parley_sessions_closed_total', 'Sessions closed.', ['reason']);
   readonly toolCalls = this.#counter('parley_tool_calls_total', 'Tool calls by how they ended.', ['status']);
-  readonly frames = this.#counter('parley_frames_total', 'Frames relayed.', ['direction']);
+  readonly frames = this.#counter(
+    'parley_frames_total',
+    'Frames relayed, counted when their session ends; `in` comes from clients.',
+    ['direction'],
+  );
   readonly framesDropped = this.#counter('parley_frames_dropped_total', 'Audio frames that a slow client missed.', []);
-  readonly executionsStarted = this.#counter('parley_executions_started_total', 'Executions admitted.', []);
+  readonly executionsEnded = this.#counter('parley_executions_ended_total', 'Executions by how they ended.', [
+    'status',
+  ]);
   readonly errors = this.#counter('parley_http_errors_total', 'Errors answered over HTTP.', ['code']);
   readonly httpSeconds = new Histogram({
     name: 'parley_http_request_seconds',
