@@ -1,126 +1,93 @@
 // npm start: brings everything up, makes one spoken call, shows it, and stays. See --help.
 
-import { readFile, rm } from 'node:fs/promises';
-import { resolve } from 'node:path';
-import { parseArgs } from 'node:util';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { constants, tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { ParleyError } from '@parley/core';
-import { DEFAULT_PORT } from '@parley/server';
-import { encodeSpeech, readWav, resample } from '@parley/simulator/speech';
-import { converse, SAMPLE_RATE } from './conversation.ts';
+import { converse } from './conversation.ts';
+import { HELP, type Options, optionsOf } from './options.ts';
 import { startParts } from './parts.ts';
 import { Screen } from './screen.ts';
+import { question, speechOf } from './spoken.ts';
 
-const HELP = `npm start [-- OPTIONS]
-  --once           make one call, then stop everything
-  --json           with --once: print one line of JSON on stdout
-  --audio FILE     say this WAV instead of the built-in question
-  --port NUMBER    of the control plane (default ${DEFAULT_PORT}; with --once any free one)
-  --data DIR       of the database (default .parley)
-`;
-const QUESTION = 'Where is order 42?';
 const TARGET = 'support.voice';
-
-interface Options {
-  once: boolean;
-  json: boolean;
-  audio: string | undefined;
-  port: number;
-  data: string;
-}
 
 try {
   const options = optionsOf(process.argv.slice(2));
   if (options) await demonstrate(options);
+  else process.stdout.write(HELP);
 } catch (caught) {
   const { code, message } = ParleyError.from(caught, 'internal');
   process.stderr.write(`parley: ${code}: ${message}\n`);
   process.exitCode = code === 'invalid_argument' ? 2 : 1;
 }
 
-function optionsOf(args: string[]): Options | null {
-  let values: { once?: boolean; json?: boolean; audio?: string; port?: string; data?: string; help?: boolean };
-  try {
-    ({ values } = parseArgs({
-      args,
-      options: {
-        once: { type: 'boolean' },
-        json: { type: 'boolean' },
-        audio: { type: 'string' },
-        port: { type: 'string' },
-        data: { type: 'string' },
-        help: { type: 'boolean', short: 'h' },
-      },
-    }));
-  } catch (error) {
-    throw new ParleyError('invalid_argument', `${(error as Error).message}\n${HELP}`);
-  }
-  if (values.help) {
-    process.stdout.write(HELP);
-    return null;
-  }
-  const once = values.once ?? false;
-  const json = values.json ?? false;
-  if (json && !once) throw new ParleyError('invalid_argument', '--json goes with --once');
-  const port = values.port === undefined ? (once ? 0 : DEFAULT_PORT) : Number(values.port);
-  return { once, json, audio: values.audio, port, data: values.data ?? '.parley' };
-}
-
-async function demonstrate({ once, json, audio, port, data }: Options): Promise<void> {
+async function demonstrate(options: Options): Promise<void> {
+  const { once, json, audio, port, data } = options;
   // With --json stdout is for the one line; people read stderr.
   const screen = new Screen(json ? process.stderr : process.stdout);
-  const spoken =
-    audio === undefined ? await encodeSpeech(QUESTION, { sampleRate: SAMPLE_RATE }) : await fromFile(audio);
+  const told = stopOnSignal(screen);
+  const spoken = audio ? await speechOf(audio) : await question();
   screen.heading('Parley');
-  // A single call must not stand in the way of a server that is up: it gets a database of its own beside.
-  const directory = once ? `${data}/once-${process.pid}` : data;
-  const parts = await startParts({ port, data: directory, progress: (line) => screen.line(`  ${line}`) });
-  const stopped = stopOnSignal(parts.stop, screen);
+  // A single call must not stand in the way of a server that is up: its database is its own, and goes with it.
+  const directory = once ? await mkdtemp(join(tmpdir(), 'parley-once-')) : data;
   try {
+    await using parts = await startParts({ port, data: directory, progress: (line) => screen.line(`  ${line}`) });
     screen.heading(`A call to ${TARGET}`);
-    const calls = resolve(data, 'calls');
-    const { report, workflow } = await Promise.race([
-      converse(parts.client, parts.server.url, TARGET, spoken, calls, screen),
-      stopped.then(() => Promise.reject(new ParleyError('cancelled', 'stopped'))),
-    ]);
+    const { client, server } = parts;
+    const calls = join(data, 'calls');
+    const { report, workflow } = await converse({
+      client,
+      url: server.url,
+      target: TARGET,
+      audio: spoken,
+      directory: calls,
+      listener: screen,
+      signal: told.signal,
+    });
     screen.workflow(workflow);
-    screen.line(`\n  heard ${report.user_audio_ms} ms, answered ${report.reply_audio_ms} ms: ${report.reply_wav}`);
-    if (once) {
-      if (json) process.stdout.write(`${JSON.stringify(report)}\n`);
-      return;
-    }
-    screen.heading(`Talk page  ${parts.server.url}/talk`);
+    screen.summary(report);
+    if (json) process.stdout.write(`${JSON.stringify(report)}\n`);
+    if (once) return;
+    screen.heading(`Talk page  ${server.url}/talk`);
     screen.line('  Ctrl-C stops everything.');
-    await stopped;
+    await Promise.race([
+      told.stopped,
+      parts.broken.then((error) => {
+        throw error;
+      }),
+    ]);
   } catch (error) {
-    if (!(error instanceof ParleyError && error.code === 'cancelled')) throw error;
-    await stopped;
+    if (error !== told.signal.reason) throw error;
+    // A call that was not made is not a success; a server that was asked to stop is.
+    if (once) process.exitCode = 128 + constants.signals[told.name ?? 'SIGTERM'];
   } finally {
-    await parts.stop();
     if (once) await rm(directory, { recursive: true, force: true });
   }
+  if (told.signal.aborted) screen.line('  stopped');
 }
 
-async function fromFile(path: string): Promise<Int16Array> {
-  // npm runs us in the workspace; the file was named from where the person stands.
-  const file = resolve(process.env['INIT_CWD'] ?? process.cwd(), path);
-  const bytes = await readFile(file).catch((error: NodeJS.ErrnoException) => {
-    throw new ParleyError('invalid_argument', `cannot read ${path}: ${error.code ?? error.message}`);
-  });
-  const { samples, sampleRate } = readWav(bytes);
-  return resample(samples, sampleRate, SAMPLE_RATE);
+type Signal = 'SIGINT' | 'SIGTERM' | 'SIGHUP';
+
+interface Told {
+  signal: AbortSignal;
+  stopped: Promise<void>;
+  name?: Signal;
 }
 
-function stopOnSignal(stop: () => Promise<void>, screen: Screen): Promise<void> {
-  return new Promise((resolved, reject) => {
-    for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
-      process.once(signal, () => {
-        process.once(signal, () => process.exit(1));
-        screen.line('\n  stopping …');
-        stop().then(() => {
-          screen.line('  stopped');
-          resolved();
-        }, reject);
-      });
-    }
-  });
+/** The first signal stops the demonstration in good order, the second at once. */
+function stopOnSignal(screen: Screen): Told {
+  const controller = new AbortController();
+  const { promise, resolve } = Promise.withResolvers<void>();
+  const told: Told = { signal: controller.signal, stopped: promise };
+  for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
+    process.on(name, () => {
+      if (controller.signal.aborted) process.exit(128 + constants.signals[name]);
+      told.name = name;
+      screen.line('\n  stopping …');
+      controller.abort(new ParleyError('cancelled', `stopped by ${name}`));
+      resolve();
+    });
+  }
+  return told;
 }

@@ -5,7 +5,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { ParleyClient } from '@parley/client';
 import { ParleyError } from '@parley/core';
-import { type RunningServer, startServer } from '@parley/server';
+import { optionsFromEnv, type RunningServer, startServer } from '@parley/server';
 import { parseScript, type Simulator, startSimulator } from '@parley/simulator';
 
 /** What the simulated model says. A real model needs no script; the agent and the rest stay as they are. */
@@ -22,14 +22,18 @@ otherwise: "You said: {{heard}}"
 const AGENT = 'support';
 const AGENT_READY_MS = 15_000;
 const AGENT_STOP_MS = 5_000;
+const DRAIN_MS = 3_000;
 
 export interface Parts {
   simulator: Simulator;
   server: RunningServer;
   client: ParleyClient;
   agent: ChildProcess;
+  /** Resolves with the reason when one of them cannot go on. */
+  broken: Promise<Error>;
   /** Drains and stops all of them, the agent first. */
   stop: () => Promise<void>;
+  [Symbol.asyncDispose](): Promise<void>;
 }
 
 export interface PartsOptions {
@@ -53,16 +57,21 @@ export async function startParts({ port, data, progress }: PartsOptions): Promis
       port,
       data,
       log_level: 'error',
-      drain_ms: 3000,
-      providers: { simulator: { base_url: `${simulator.url}/v1`, key: 'simulator' } },
-    });
+      drain_ms: DRAIN_MS,
+      // Real models that the environment has keys for can be called as well.
+      providers: {
+        ...optionsFromEnv(process.env).providers,
+        simulator: { base_url: `${simulator.url}/v1`, key: 'simulator' },
+      },
+    }).catch(explain);
     stops.push(() => server.close());
     progress(`control plane  ${server.url}`);
 
     const client = new ParleyClient({ url: server.url });
-    const agent = fork(fileURLToPath(new URL('../support.js', import.meta.url)), {
-      env: { ...process.env, PARLEY_URL: server.url },
-      stdio: ['ignore', 'inherit', 'pipe', 'ipc'],
+    const agent = fork(fileURLToPath(new URL('./agent.js', import.meta.url)), {
+      env: { ...process.env, PARLEY_URL: server.url, PARLEY_KEY: '' },
+      // What the agent prints is no part of the conversation, nor of the one line of --json.
+      stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
     });
     let complaint = '';
     agent.stderr?.on('data', (chunk: Buffer) => {
@@ -74,17 +83,38 @@ export async function startParts({ port, data, progress }: PartsOptions): Promis
     progress(
       `agent          ${AGENT}: ${sessions.map(({ name }) => name).join(', ')} · ${functions.map(({ name }) => name).join(', ')}`,
     );
-    return { simulator, server, client, agent, stop };
+    let stopping = false;
+    const agentEnded = new Promise<Error>((resolve) => {
+      agent.once('exit', (code, signal) => {
+        const said = complaint.trim() || 'it said nothing';
+        if (!stopping)
+          resolve(new ParleyError('unavailable', `the example agent ended with ${code ?? signal}: ${said}`));
+      });
+    });
+    const stopAll = (): Promise<void> => {
+      stopping = true;
+      return stop();
+    };
+    const broken = Promise.race([server.failed, agentEnded]);
+    return { simulator, server, client, agent, broken, stop: stopAll, [Symbol.asyncDispose]: stopAll };
   } catch (error) {
     await stop();
     throw error;
   }
 }
 
+/** Nearly always the demonstration is up already, in another terminal. */
+function explain(caught: unknown): never {
+  const error = ParleyError.from(caught, 'internal');
+  if (error.code !== 'failed_precondition' && error.code !== 'already_exists') throw error;
+  const hint = 'Is it up already, in another terminal? One more beside it: npm start -- --port 0 --data .parley/second';
+  throw new ParleyError(error.code, `${error.message}\n${hint}`, { cause: caught });
+}
+
 async function agentReady(client: ParleyClient, agent: ChildProcess, complaint: () => string): Promise<void> {
   const deadline = performance.now() + AGENT_READY_MS;
   while (performance.now() < deadline) {
-    if (agent.exitCode !== null) break;
+    if (agent.exitCode !== null || agent.signalCode !== null) break;
     const agents = await client.agents.list();
     if (agents.some((one) => one.agent === AGENT && one.status === 'connected')) return;
     await delay(20);

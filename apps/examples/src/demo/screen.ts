@@ -2,16 +2,17 @@
 
 import type { ToolUpdate } from '@parley/client';
 import type { WorkflowNode, WorkflowResource } from '@parley/core';
+import type { CallReport } from './conversation.ts';
 
-const colour = process.stderr.isTTY && !process.env['NO_COLOR'];
-const dim = (text: string): string => (colour ? `\u001b[2m${text}\u001b[22m` : text);
-const bold = (text: string): string => (colour ? `\u001b[1m${text}\u001b[22m` : text);
+const NO_WORDS = '(speech without words: without a model nothing is recognised, and it is played back)';
 
 export class Screen {
-  readonly #out: NodeJS.WritableStream;
+  readonly #out: NodeJS.WriteStream;
+  readonly #colour: boolean;
 
-  constructor(out: NodeJS.WritableStream) {
+  constructor(out: NodeJS.WriteStream) {
     this.#out = out;
+    this.#colour = out.isTTY && !process.env['NO_COLOR'];
   }
 
   line(text = ''): void {
@@ -19,18 +20,18 @@ export class Screen {
   }
 
   heading(text: string): void {
-    this.line(`\n${bold(text)}`);
+    this.line(`\n${this.#colour ? `\u001b[1m${text}\u001b[22m` : text}`);
   }
 
   said(track: 'user' | 'agent', text: string): void {
-    this.line(`  ${track === 'user' ? 'you  ' : 'agent'}  ${text}`);
+    if (text !== '' || track === 'user') this.line(`  ${track === 'user' ? 'you  ' : 'agent'}  ${text || NO_WORDS}`);
   }
 
   tool({ name, status, input, output, durationMs, error }: ToolUpdate): void {
-    if (status === 'dispatched') this.line(`  ${dim('tool ')}  ${name} ${JSON.stringify(input)}`);
+    if (status === 'dispatched') this.line(`  ${this.#dim('tool ')}  ${name} ${JSON.stringify(input)}`);
     else if (status === 'succeeded')
-      this.line(`  ${dim('tool ')}  ${name} → ${JSON.stringify(output)} ${dim(`${durationMs} ms`)}`);
-    else if (status !== 'called') this.line(`  ${dim('tool ')}  ${name} ${status}: ${error?.message ?? ''}`);
+      this.line(`  ${this.#dim('tool ')}  ${name} → ${JSON.stringify(output)} ${this.#dim(`${durationMs} ms`)}`);
+    else if (status !== 'called') this.line(`  ${this.#dim('tool ')}  ${name} ${status}: ${error?.message ?? ''}`);
   }
 
   workflow(workflow: WorkflowResource): void {
@@ -39,7 +40,7 @@ export class Screen {
     const nodes = new Map(workflow.nodes.map((node) => [node.execution_id, node]));
     const draw = (node: WorkflowNode, first: string, rest: string): void => {
       const time = node.duration_ms === undefined ? '' : `${node.duration_ms} ms`;
-      this.line(`  ${first}${node.target}  ${dim(`${node.kind} · ${node.status} · ${time}`)}`);
+      this.line(`  ${first}${node.target}  ${this.#dim(`${node.kind} · ${node.status} · ${time}`)}`);
       const below = children.get(node.execution_id) ?? [];
       for (const [i, { to }] of below.entries()) {
         const child = nodes.get(to);
@@ -49,5 +50,14 @@ export class Screen {
     };
     const root = nodes.get(workflow.root_execution_id);
     if (root) draw(root, '', '');
+  }
+
+  summary({ turns, reply_audio_ms, reply_wav }: CallReport): void {
+    const many = turns === 1 ? '1 turn' : `${turns} turns`;
+    this.line(`\n  ${many}, answered with ${(reply_audio_ms / 1000).toFixed(1)} s of sound: ${reply_wav}`);
+  }
+
+  #dim(text: string): string {
+    return this.#colour ? `\u001b[2m${text}\u001b[22m` : text;
   }
 }

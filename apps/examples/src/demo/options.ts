@@ -1,0 +1,65 @@
+// What npm start is told.
+
+import { resolve } from 'node:path';
+import { parseArgs } from 'node:util';
+import { ParleyError } from '@parley/core';
+import { DEFAULT_PORT } from '@parley/server';
+
+export const HELP = `npm start [-- OPTIONS]
+  --once           make one call, then stop everything
+  --json           with --once: the last line of stdout is the call as JSON
+  --audio FILE     say this WAV instead of the built-in question
+  --port NUMBER    of the control plane (default ${DEFAULT_PORT}; with --once any free one)
+  --data DIR       for the database and the answers (default .parley)
+  --help           this text
+`;
+
+export interface Options {
+  once: boolean;
+  json: boolean;
+  /** An absolute path, and the name by which it was given. */
+  audio: { file: string; given: string } | null;
+  port: number;
+  data: string;
+}
+
+/** Null when help was asked for. @throws ParleyError `invalid_argument` */
+export function optionsOf(args: string[]): Options | null {
+  const values = parsed(args);
+  if (values.help) return null;
+  const { once = false, json = false, audio, port, data } = values;
+  if (json && !once) throw new ParleyError('invalid_argument', '--json goes with --once');
+  // npm runs us in the workspace; files are named from where the person stands.
+  const here = process.env['INIT_CWD'] ?? process.cwd();
+  return {
+    once,
+    json,
+    audio: audio === undefined ? null : { file: resolve(here, audio), given: audio },
+    port: port === undefined ? (once ? 0 : DEFAULT_PORT) : portOf(port),
+    data: data === undefined ? resolve('.parley') : resolve(here, data),
+  };
+}
+
+function parsed(args: string[]) {
+  try {
+    return parseArgs({
+      args,
+      options: {
+        once: { type: 'boolean' },
+        json: { type: 'boolean' },
+        audio: { type: 'string' },
+        port: { type: 'string' },
+        data: { type: 'string' },
+        help: { type: 'boolean', short: 'h' },
+      },
+    }).values;
+  } catch (error) {
+    throw new ParleyError('invalid_argument', `${(error as Error).message}\n\n${HELP.trimEnd()}`);
+  }
+}
+
+function portOf(text: string): number {
+  const port = Number(text);
+  if (/^\d+$/.test(text) && port <= 65_535) return port;
+  throw new ParleyError('invalid_argument', `--port must be a number from 0 to 65535, got '${text}'`);
+}
