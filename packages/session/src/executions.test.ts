@@ -284,6 +284,22 @@ test('a function calls others as its children, leaves notes, and a cancelled par
   expect(await rig.link.result(cancelled)).toMatchObject({ status: 'cancelled' });
 });
 
+test('a function that waits for one of the same agent leaves it its place, and takes none twice', async () => {
+  const agent = new Agent('support', { executionsMax: 1 });
+  const find = agent.skill('find', {}, () => 'found');
+  agent.reasoner('think', {}, (_, context) => Promise.all([context.call(find, {}), context.call(find, {})]));
+  await using rig = await serving(agent);
+  for (let round = 0; round < 3; round++) {
+    const parent = rig.link.dispatch('think', {});
+    const calls = [await rig.link.next('function.call'), await rig.link.next('function.call')];
+    for (const { request_id } of calls) {
+      const { output } = await rig.link.result(rig.link.dispatch('find', {}));
+      rig.link.send({ type: 'reply', request_id, result: output });
+    }
+    expect(await rig.link.result(parent)).toMatchObject({ output: ['found', 'found'] });
+  }
+});
+
 test('a call whose answer a cut link took is asked again under the same id, after the server sent what it kept', async () => {
   const agent = new Agent('support');
   agent.reasoner('think', {}, async (_, context) => [

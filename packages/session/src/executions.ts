@@ -2,7 +2,8 @@
 //
 // P1  An execution id is run once, however often it is dispatched.
 // P2  Every accepted execution ends with one result, and the result is kept until the server has it.
-// P3  At most `runningMax` bodies run; a body that ignores its signal holds its place until it returns.
+// P3  At most `runningMax` bodies run; a body that ignores its signal holds its place until it returns. One that waits
+//     for a function that it called holds none: what it waits for may need that place.
 
 import { type ErrorObject, ParleyError, type ServerFrameOf } from '@parley/core';
 import type { Clock, LinkConnection } from '@parley/transport';
@@ -28,6 +29,8 @@ export interface Execution {
   readonly abort: AbortController;
   /** The timeout, and after an abort the time left to end by itself. */
   timer: { cancel(): void } | null;
+  /** Calls of other functions that it waits for. */
+  calls: number;
 }
 
 export interface ExecutionPorts {
@@ -51,6 +54,8 @@ export class Executions {
   readonly #waiting = new Set<Execution>();
   readonly #bodies = new Map<string, number>();
   readonly #settled = new Set<string>();
+  /** Bodies that hold a place. */
+  #running = 0;
 
   constructor(ports: ExecutionPorts, limits: ExecutionLimits) {
     this.#ports = ports;
@@ -80,7 +85,7 @@ export class Executions {
       this.#ports.log.warn('an execution that was settled was dispatched again', { execution_id: id });
       return;
     }
-    const execution: Execution = { dispatch, over, abort: new AbortController(), timer: null };
+    const execution: Execution = { dispatch, over, abort: new AbortController(), timer: null, calls: 0 };
     const definition = this.#ports.functions.get(dispatch.function);
     if (!definition) {
       return this.#refuse(execution, new ParleyError('not_found', `this agent has no function '${dispatch.function}'`));
@@ -135,20 +140,37 @@ export class Executions {
   }
 
   #startNext(): void {
-    let running = [...this.#bodies.values()].reduce((sum, count) => sum + count, 0);
     for (const execution of this.#waiting) {
-      if (running >= this.#limits.runningMax) return;
+      if (this.#running >= this.#limits.runningMax) return;
       const definition = this.#ports.functions.get(execution.dispatch.function) as FunctionDefinition;
       const { name, max_concurrent } = definition.declaration;
       // One busy function does not hold up the others.
       if ((this.#bodies.get(name) ?? 0) >= (max_concurrent ?? Number.POSITIVE_INFINITY)) continue;
       this.#waiting.delete(execution);
-      running += 1;
+      this.#running += 1;
       this.#bodies.set(name, (this.#bodies.get(name) ?? 0) + 1);
       void this.#run(execution, definition).finally(() => {
         this.#bodies.set(name, (this.#bodies.get(name) ?? 1) - 1);
+        // A body that returned without waiting for its calls gave its place away before.
+        if (execution.calls === 0) this.#running -= 1;
+        execution.calls = Number.NEGATIVE_INFINITY;
         this.#startNext();
       });
+    }
+  }
+
+  /** While an execution waits for what it called, others may run in its place (P3). */
+  async waitingFor<T>(execution: Execution, call: Promise<T>): Promise<T> {
+    execution.calls += 1;
+    if (execution.calls === 1) {
+      this.#running -= 1;
+      this.#startNext();
+    }
+    try {
+      return await call;
+    } finally {
+      execution.calls -= 1;
+      if (execution.calls === 0) this.#running += 1;
     }
   }
 

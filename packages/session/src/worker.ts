@@ -308,13 +308,17 @@ export class AgentWorker implements LinkPeer {
     return connection?.send(JSON.stringify(frame)) ? connection : null;
   }
 
-  #contextOf({ dispatch, over, abort }: Execution): Context {
+  #contextOf(execution: Execution): Context {
+    const { dispatch, over, abort } = execution;
     const { execution_id } = dispatch;
     const log = withFields(this.#log, { execution_id, function: dispatch.function });
     const call = async (target: string | FunctionRef, input?: unknown, options: CallOptions = {}): Promise<unknown> =>
-      this.#requests.send(
-        { ...callFrame(this.#agent.name, target, input), parent_execution_id: execution_id },
-        { over, signal: options.signal ? AbortSignal.any([abort.signal, options.signal]) : abort.signal },
+      this.#executions.waitingFor(
+        execution,
+        this.#requests.send(
+          { ...callFrame(this.#agent.name, target, input), parent_execution_id: execution_id },
+          { over, signal: options.signal ? AbortSignal.any([abort.signal, options.signal]) : abort.signal },
+        ),
       );
     return {
       executionId: execution_id,

@@ -77,6 +77,8 @@ export interface ExecutionEngine {
   ): Promise<ExecutionResource>;
   /** Resolves with the execution once it is terminal, or as it is after `timeout_ms`. */
   wait(execution_id: string, timeout_ms: number): Promise<ExecutionResource>;
+  /** Resolves with the execution once it is terminal; every execution has a timeout. */
+  ended(execution_id: string): Promise<ExecutionResource>;
   /** Ends it as cancelled, tells its agent, and its running children. Returns it; a terminal one is returned as it is. */
   cancel(execution_id: string, reason: string): Promise<ExecutionResource>;
   /** Executions that are queued or running now. */

@@ -13,7 +13,6 @@ import {
   type PerformedEffect,
   type SessionResource,
   type SessionState,
-  TIMES,
 } from '@parley/core';
 import type { ModelConnection, RealtimeModel } from '@parley/providers';
 import type { AgentDirectory, ExecutionEngine, HandlerLink, SessionChange } from '../agents/ports.ts';
@@ -345,15 +344,12 @@ export class Session {
         session_id: this.id,
         timeout_ms,
       });
-      const execution = await this.#deps.executions.wait(execution_id, timeout_ms + TIMES.agent_resume_ms + 10_000);
-      const { status, output, error } = execution;
-      ended =
-        status === 'queued' || status === 'running'
-          ? {
-              status: 'timed_out',
-              error: { code: 'deadline_exceeded', message: 'the call did not end in time', retryable: true },
-            }
-          : { status, ...(output === undefined ? {} : { output }), ...(error === undefined ? {} : { error }) };
+      const { status, output, error } = await this.#deps.executions.ended(execution_id);
+      ended = {
+        status: status as EventOf<'tool.completed'>['status'],
+        ...(output === undefined ? {} : { output }),
+        ...(error === undefined ? {} : { error }),
+      };
     } catch (caught) {
       ended = { status: 'failed', error: ParleyError.from(caught, 'internal').toObject() };
     }
