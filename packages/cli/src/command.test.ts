@@ -2,8 +2,11 @@ import { mkdtempSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { ParleyError } from '@parley/client';
-import { expect, test } from 'vitest';
+import { expect, test, vi } from 'vitest';
 import { deadUrl, parley, serverThat, shell } from './command.test.fake.ts';
+
+// Each command is a process of its own, and a test may start six of them.
+vi.setConfig({ testTimeout: 40_000 });
 
 function refusing(error: ParleyError) {
   return serverThat((_request, response) => {

@@ -4,8 +4,11 @@ import { mkdtempSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { ParleyClient } from '@parley/client';
-import { expect, test } from 'vitest';
+import { expect, test, vi } from 'vitest';
 import { background, parley } from './command.test.fake.ts';
+
+// Each command is a process of its own, and a test may start six of them.
+vi.setConfig({ testTimeout: 40_000 });
 
 const KEY = 'a-key-of-sixteen-characters';
 
