@@ -23,6 +23,7 @@ async function checked(): Promise<Totals> {
     { name: 'lint', run: () => run(bin('oxlint'), ['--type-aware', '--deny-warnings', '.']) },
     { name: 'format', run: () => run(bin('biome'), ['format', '--max-diagnostics=200', '.']) },
     { name: 'types of scripts', run: () => run(bin('tsc'), ['-p', 'scripts']) },
+    { name: 'types of the server tests', run: () => run(bin('tsc'), ['-p', 'apps/server/test']) },
     { name: 'generated files', run: () => run('pnpm', ['--filter', '@parley/codegen', 'run', 'check']) },
     { name: 'boundaries', run: () => run(bin('turbo'), ['boundaries']) },
     { name: 'layers', run: async () => faults(layerViolations(root, packages())) },

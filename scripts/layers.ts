@@ -1,8 +1,9 @@
 // Who may import whom: the rule of ARCHITECTURE.md, as data, and its check.
 //
-// `turbo boundaries` sees imports that package.json does not declare, imports that leave the package, and the two rules
-// with no exception (session and server never meet). It follows devDependencies and dependencies of dependencies, so it
-// cannot say "server may use dashboard, which was built with client": the exact table is kept here.
+// `turbo boundaries` sees imports that package.json does not declare, imports that leave the package, and the one rule
+// with no exception (session never imports server). It follows devDependencies and dependencies of dependencies, so it
+// cannot say "server may use dashboard, which was built with client", or that only the server's tests stand on session:
+// the exact table is kept here.
 import { globSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Package } from './workspace.ts';
