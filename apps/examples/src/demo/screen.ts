@@ -4,7 +4,7 @@ import type { ToolUpdate } from '@parley/client';
 import type { WorkflowNode, WorkflowResource } from '@parley/core';
 import type { CallReport } from './conversation.ts';
 
-const NO_WORDS = '(speech without words: without a model nothing is recognised, and it is played back)';
+const NO_WORDS = '(speech without words)';
 
 export class Screen {
   readonly #out: NodeJS.WriteStream;
