@@ -44,6 +44,9 @@ export interface ExecutionPorts {
   log: Log;
 }
 
+// One for all: an error costs its stack, and every execution ends.
+const ENDED = new ParleyError('cancelled', 'the execution has ended');
+
 /** Ids that were settled lately: a late duplicate of them is known for what it is. */
 const SETTLED_MAX = 4096;
 
@@ -223,7 +226,7 @@ export class Executions {
     // The first end counts (P2).
     if (!this.#open.delete(execution_id)) return;
     execution.timer?.cancel();
-    execution.abort.abort(new ParleyError('cancelled', 'the execution has ended'));
+    execution.abort.abort(ENDED);
     this.#ports.results.keep({ execution_id, status, ...(error && { error }) }, output, execution.over);
     this.#ports.changed();
   }

@@ -1,31 +1,12 @@
 // Durable starts and durable executions, over HTTP with keep-alive connections, on a database on disk.
 
-import autocannon from 'autocannon';
-import { type Metrics, medians, round } from '../stats.ts';
+import { type Load, loadHttp } from '../load/http.ts';
+import { median, type Metrics, round } from '../stats.ts';
 import { Subject } from '../subjects/subject.ts';
 
 const RUNS = Number(process.env['PARLEY_BENCH_RUNS'] ?? 3);
-const SECONDS = 4;
-
-interface Load {
-  rate: number;
-  p99_us: number;
-}
-
-async function load(port: number, path: string, connections: number): Promise<Load> {
-  const options = {
-    url: `http://127.0.0.1:${port}${path}`,
-    method: 'POST' as const,
-    headers: { 'content-type': 'application/json' },
-    body: '{}',
-    connections,
-  };
-  await autocannon({ ...options, duration: 1 });
-  const result = await autocannon({ ...options, duration: SECONDS });
-  if (result.non2xx > 0 || result.errors > 0)
-    throw new Error(`${path}: ${result.non2xx} refused, ${result.errors} failed`);
-  return { rate: result['2xx'] / result.duration, p99_us: result.latency.p99 * 1000 };
-}
+const WARM_MS = 1500;
+const RUN_MS = 4000;
 
 /** Session starts: a start is one unit on disk (claim, session, root execution, first event). */
 export async function starts(progress: (line: string) => void): Promise<Metrics> {
@@ -56,14 +37,18 @@ async function compare(
   for (let run = 1; run <= RUNS; run++) {
     progress(`${name}: floor, run ${run} of ${RUNS}`);
     const http = await Subject.start('http');
-    floor.push(await load(http.port, path, connections));
+    floor.push(await loadHttp(http.port, path, connections, WARM_MS, RUN_MS));
     await http.stop();
     progress(`${name}: parley, run ${run} of ${RUNS}`);
     const server = await Subject.start('parley');
     const agent = await Subject.start('agent', { PARLEY_URL: `http://127.0.0.1:${server.port}` });
-    ours.push(await load(server.port, path, connections));
+    ours.push(await loadHttp(server.port, path, connections, WARM_MS, RUN_MS));
     await agent.stop();
     await server.stop();
   }
-  return [medians(ours as never), medians(floor as never)] as never;
+  const middle = (runs: Load[]): Load => ({
+    rate: median(runs.map(({ rate }) => rate)),
+    p99_us: median(runs.map(({ p99_us }) => p99_us)),
+  });
+  return [middle(ours), middle(floor)];
 }
