@@ -7,10 +7,12 @@ import type { AddressInfo } from 'node:net';
 export class Cable implements AsyncDisposable {
   readonly #server;
   readonly #sockets = new Set<Socket>();
+  #to: URL;
 
   private constructor(to: URL) {
+    this.#to = to;
     this.#server = createServer((near) => {
-      const far = connect(Number(to.port), to.hostname);
+      const far = connect(Number(this.#to.port), this.#to.hostname);
       for (const [socket, other] of [
         [near, far],
         [far, near],
@@ -35,6 +37,11 @@ export class Cable implements AsyncDisposable {
 
   get url(): string {
     return `http://127.0.0.1:${(this.#server.address() as AddressInfo).port}`;
+  }
+
+  /** Later connections go there: a server that was started again has another port. */
+  plugInto(url: string): void {
+    this.#to = new URL(url);
   }
 
   /** Cuts every connection that runs through it; new ones are taken. */
