@@ -16,7 +16,11 @@ process.on('message', (names: string[] | 'all') => {
   }
 });
 
-const agent = new Agent('worker', { backoff: { minMs: 20, maxMs: 100 } });
+const quiet = (): void => undefined;
+const agent = new Agent('worker', {
+  backoff: { minMs: 20, maxMs: 100 },
+  log: { debug: quiet, info: quiet, warn: quiet, error: quiet },
+});
 const run = async ({ name }: { name: string }): Promise<{ did: string }> => {
   appendFileSync(file, `${name}\n`);
   if (!allReleased && !released.has(name)) await new Promise<void>((resolve) => held.set(name, resolve));
