@@ -123,6 +123,7 @@ export function optionsFromEnv(env: NodeJS.ProcessEnv): ServerOptions {
   if (env['PARLEY_KEY']) options.keys = [env['PARLEY_KEY']];
   if (env['PARLEY_ALLOWED_ORIGINS'])
     options.allowed_origins = env['PARLEY_ALLOWED_ORIGINS'].split(',').map((one) => one.trim());
+  if (env['PARLEY_LIMITS']) options.limits = limitsOf(env['PARLEY_LIMITS']);
   if (env['PARLEY_DRAIN_MS']) options.drain_ms = Number(env['PARLEY_DRAIN_MS']);
   const level = env['PARLEY_LOG_LEVEL'];
   if (level !== undefined) options.log_level = logLevel(level);
@@ -141,6 +142,20 @@ function providersFromEnv(env: NodeJS.ProcessEnv): Record<string, ProviderSettin
     providers['simulator'] = { base_url: env['PARLEY_SIMULATOR_URL'], key: env['PARLEY_SIMULATOR_KEY'] ?? 'simulator' };
   }
   return providers;
+}
+
+/** `sessions_max=100,agent_resume_ms=5000` */
+function limitsOf(text: string): Partial<ServerLimits> {
+  const limits: Partial<ServerLimits> = {};
+  for (const one of text.split(',')) {
+    const [name = '', value = ''] = one.split('=').map((part) => part.trim());
+    if (!Object.hasOwn(LIMITS, name)) {
+      const known = Object.keys(LIMITS).sort().join(', ');
+      throw new ParleyError('invalid_argument', `PARLEY_LIMITS knows ${known}; got '${name}'`);
+    }
+    limits[name as keyof ServerLimits] = value === '' ? Number.NaN : Number(value);
+  }
+  return limits;
 }
 
 const LEVELS = ['silent', 'error', 'warn', 'info', 'debug'] as const;

@@ -1,6 +1,8 @@
 // The HTTP edge: every request gets an id, a principal, a checked body, and every error the one shape.
 
 import { createHash } from 'node:crypto';
+import { STATUS_CODES } from 'node:http';
+import type { Duplex } from 'node:stream';
 import { checked, newId, ParleyError } from '@parley/core';
 import { fastify, type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
 import { type Access, require as requireScope } from '../access/access.ts';
@@ -27,6 +29,12 @@ export function createHttp(routes: readonly Route[], deps: HttpDeps): FastifyIns
     routerOptions: { maxParamLength: 256 },
     // Answers to HEAD would open event streams that nobody reads.
     exposeHeadRoutes: false,
+    // What the router and the parser of HTTP refuse before a route is found has the one shape too.
+    frameworkErrors: (error, request, reply) => {
+      reply.header('x-request-id', request.id);
+      answerError(error, request, reply, deps);
+    },
+    clientErrorHandler: (error, socket) => refuseBytes(error, socket),
   });
   app.removeAllContentTypeParsers();
   app.addContentTypeParser('*', { parseAs: 'string' }, (request, body, done) => {
@@ -81,8 +89,7 @@ async function handle(route: Route, request: FastifyRequest, reply: FastifyReply
   if (route.scope !== 'public') requireScope(principal, route.scope, route.token ? params['id'] : undefined);
   const body = request.body ?? {};
   if (route.request) checked(route.request, body);
-  else if (route.method === 'POST' && Object.keys(body).length > 0)
-    throw new ParleyError('invalid_argument', 'this route takes no body');
+  else if (Object.keys(body).length > 0) throw new ParleyError('invalid_argument', 'this route takes no body');
   reply.code(route.status ?? 200);
   const answer = await route.handle({
     params,
@@ -153,6 +160,36 @@ function answerError(caught: unknown, request: FastifyRequest, reply: FastifyRep
   if (error.retryAfterMs !== undefined) reply.header('retry-after', String(Math.ceil(error.retryAfterMs / 1000)));
   if (error.code === 'unauthenticated') reply.header('www-authenticate', 'Bearer');
   reply.send(error.toBody(request.id));
+}
+
+/** The bytes were no HTTP, or took too long to come. */
+function refuseBytes(error: NodeJS.ErrnoException, socket: Duplex): void {
+  if (error.code === 'ECONNRESET' || !socket.writable) {
+    socket.destroy();
+    return;
+  }
+  const slow = error.code === 'ERR_HTTP_REQUEST_TIMEOUT';
+  refuse(
+    socket,
+    slow
+      ? new ParleyError('deadline_exceeded', 'the request did not come in time')
+      : new ParleyError('invalid_argument', 'the request is not HTTP/1.1'),
+  );
+}
+
+/** Answers on a socket that has no reply, and closes it. */
+export function refuse(socket: Duplex, error: ParleyError): void {
+  const request_id = newId('request');
+  const body = JSON.stringify(error.toBody(request_id));
+  const head = [
+    `HTTP/1.1 ${error.httpStatus} ${STATUS_CODES[error.httpStatus] ?? 'Refused'}`,
+    'content-type: application/json',
+    `x-request-id: ${request_id}`,
+    'connection: close',
+    `content-length: ${Buffer.byteLength(body)}`,
+  ];
+  if (error.code === 'unauthenticated') head.push('www-authenticate: Bearer');
+  socket.end(`${head.join('\r\n')}\r\n\r\n${body}`);
 }
 
 function fromFastify(caught: unknown, body_bytes_max: number): ParleyError {

@@ -10,6 +10,7 @@ import { type Access, type Principal, require as requireScope } from '../access/
 import type { Agents } from '../agents/agents.ts';
 import type { Sessions } from '../sessions/sessions.ts';
 import type { Logger } from '../telemetry/logger.ts';
+import { refuse } from './http.ts';
 
 export interface SocketDeps {
   access: Access;
@@ -135,12 +136,5 @@ function closeWith(ws: WebSocket, caught: unknown): void {
       .subarray(0, 120)
       .toString()
       .replace(/\uFFFD+$/, ''),
-  );
-}
-
-function refuse(socket: Duplex, error: ParleyError): void {
-  const body = JSON.stringify(error.toBody());
-  socket.end(
-    `HTTP/1.1 ${error.httpStatus} Refused\r\ncontent-type: application/json\r\nconnection: close\r\ncontent-length: ${Buffer.byteLength(body)}\r\n\r\n${body}`,
   );
 }

@@ -43,16 +43,26 @@ export interface HouseOptions extends ServerOptions {
 export class House implements AsyncDisposable {
   readonly simulator: Simulator;
   readonly server: RunningServer;
+  /** With the first of the server's keys, if it has any. */
   readonly api: Api;
   readonly directory: string;
   readonly #owned: AsyncDisposableStack;
 
-  private constructor(simulator: Simulator, server: RunningServer, directory: string, owned: AsyncDisposableStack) {
+  readonly #key: string | undefined;
+
+  private constructor(
+    simulator: Simulator,
+    server: RunningServer,
+    directory: string,
+    owned: AsyncDisposableStack,
+    key: string | undefined,
+  ) {
     this.simulator = simulator;
     this.server = server;
     this.directory = directory;
     this.#owned = owned;
-    this.api = new Api(server.url);
+    this.#key = key;
+    this.api = new Api(server.url, key);
   }
 
   static async open({ simulator: options, ...server }: HouseOptions = {}): Promise<House> {
@@ -71,13 +81,14 @@ export class House implements AsyncDisposable {
         ...server,
       }),
     );
-    return new House(simulator, running, directory, starting.move());
+    return new House(simulator, running, directory, starting.move(), server.keys?.[0]);
   }
 
   /** Serves an agent until the house is closed. */
   async serve(agent: Agent, options: AgentOptions = {}): Promise<AgentHandle> {
     const handle = agent.start({
       url: this.server.url,
+      key: this.#key,
       log: SILENT,
       backoff: { minMs: 20, maxMs: 100 },
       ...options,

@@ -108,7 +108,10 @@ function effectsOf(state: SessionState, entry: EventRecord): Effect[] {
       state.handler = 'completed';
       return flush(state);
     case 'handler.failed':
-      return close(state, 'handler_failed', 'handler', entry.error);
+      // While its agent is away, a failure is the agent's: it did not come back, or came back without the handler.
+      return state.handler === 'detached'
+        ? close(state, 'handler_lost', 'server', entry.error)
+        : close(state, 'handler_failed', 'handler', entry.error);
     case 'timer.fired':
       return timerFired(state, entry);
     case 'session.closing':
@@ -260,9 +263,10 @@ function idle(state: SessionState): Effect {
 }
 
 function idleMs(state: SessionState): number {
+  const idle_ms = state.declaration?.limits.idle_timeout_ms ?? TIMES.session_idle_ms;
   // A call whose client was cut off costs money while nobody hears it.
-  if (state.phase === 'live' && state.clients === 0 && state.had_client) return TIMES.client_resume_ms;
-  return state.declaration?.limits.idle_timeout_ms ?? TIMES.session_idle_ms;
+  const alone = state.phase === 'live' && state.clients === 0 && state.had_client;
+  return alone ? Math.min(idle_ms, TIMES.client_resume_ms) : idle_ms;
 }
 
 function record(event: SessionEvent): Effect {
