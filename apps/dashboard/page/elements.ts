@@ -8,22 +8,30 @@ function one<T extends Element>(id: string, kind: new () => T): T {
 
 export const elements = {
   target: one('target', HTMLSelectElement),
-  keyField: one('key-field', HTMLLabelElement),
+  keyForm: one('key-form', HTMLFormElement),
   key: one('key', HTMLInputElement),
   call: one('call', HTMLButtonElement),
   mute: one('mute', HTMLButtonElement),
   state: one('state', HTMLParagraphElement),
-  mic: one('mic', HTMLSpanElement),
-  speaker: one('speaker', HTMLSpanElement),
+  mic: one('mic', HTMLMeterElement),
+  speaker: one('speaker', HTMLMeterElement),
+  scroll: one('scroll', HTMLDivElement),
+  hint: one('hint', HTMLParagraphElement),
   conversation: one('conversation', HTMLOListElement),
   write: one('write', HTMLFormElement),
   text: one('text', HTMLInputElement),
+  send: one('send', HTMLButtonElement),
   tools: one('tools', HTMLOListElement),
   workflow: one('workflow', HTMLDivElement),
-  problem: one('problem', HTMLParagraphElement),
+  problem: one('problem', HTMLDivElement),
+  problemText: one('problem-text', HTMLParagraphElement),
+  withoutMicrophone: one('without-microphone', HTMLButtonElement),
+  session: one('session', HTMLElement),
 };
 
-export function showProblem(message: string | null): void {
+/** Null takes the last one away. */
+export function showProblem(message: string | null, options: { offerWriting?: boolean } = {}): void {
   elements.problem.hidden = message === null;
-  elements.problem.textContent = message;
+  elements.problemText.textContent = message;
+  elements.withoutMicrophone.hidden = options.offerWriting !== true;
 }

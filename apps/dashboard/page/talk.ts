@@ -1,9 +1,10 @@
 // The talk page: one call at a time, over the WebSocket transport.
 
 import { type Call, type CallState, ParleyClient, ParleyError, startCall } from '@parley/client';
-import { clearConversation, showCut, showTool, showTranscript } from './conversation.ts';
+import { clearConversation, showCut, showSpeech, showTool, showTranscript } from './conversation.ts';
 import { elements, showProblem } from './elements.ts';
-import { drawWorkflow } from './workflow.ts';
+import { offerTargets, showHint } from './targets.ts';
+import { WorkflowView } from './workflow.ts';
 
 const WORDS: Record<CallState, string> = {
   connecting: 'Connecting …',
@@ -14,111 +15,142 @@ const WORDS: Record<CallState, string> = {
   reconnecting: 'The connection was cut, coming back …',
   ended: 'The call has ended',
 };
+/** Speech is quiet in numbers: a meter of its square root moves as it sounds. */
+const loudness = (level: number): number => Math.min(1, Math.sqrt(level) * 1.6);
 
 let call: Call | null = null;
+let starting = false;
+let silence: AudioContext | undefined;
 
-await offerTargets();
-elements.call.addEventListener('click', () => void (call ? call.hangUp() : begin()).catch(report));
-elements.key.addEventListener('change', () => void offerTargets());
+elements.call.addEventListener('click', () => void (call ? call.hangUp() : begin({ microphone: true })));
+elements.withoutMicrophone.addEventListener('click', () => void begin({ microphone: false }));
+elements.target.addEventListener('change', showHint);
+elements.keyForm.addEventListener('submit', (event) => {
+  event.preventDefault();
+  void look();
+});
 elements.mute.addEventListener('click', () => {
-  if (!call) return;
-  call.mute(!call.muted);
-  elements.mute.setAttribute('aria-pressed', String(call.muted));
-  elements.mute.textContent = call.muted ? 'Unmute' : 'Mute';
+  call?.mute(!call.muted);
+  showControls();
 });
 elements.write.addEventListener('submit', (event) => {
   event.preventDefault();
   const text = elements.text.value.trim();
   if (!call || text === '') return;
-  call.sendText(text);
-  elements.text.value = '';
+  try {
+    call.sendText(text);
+    elements.text.value = '';
+  } catch (caught) {
+    report(caught);
+  }
 });
+await look();
 
-function client(): ParleyClient {
-  const key = elements.key.value;
+function look(): Promise<void> {
+  return offerTargets(client, () => call !== null || starting);
+}
+
+function client(key = elements.key.value): ParleyClient {
   return new ParleyClient({ url: location.origin, ...(key === '' ? {} : { key }) });
 }
 
-/** Fills the list with what connected agents offer. */
-async function offerTargets(): Promise<void> {
-  try {
-    const agents = await client().agents.list();
-    const offered = agents
-      .filter(({ status }) => status === 'connected')
-      .flatMap(({ agent, sessions }) =>
-        sessions.filter(({ transport }) => transport === 'websocket').map(({ name }) => `${agent}.${name}`),
-      );
-    elements.target.replaceChildren(...offered.map((target) => new Option(target, target)));
-    const wanted = new URLSearchParams(location.search).get('target') ?? 'support.voice';
-    if (offered.includes(wanted)) elements.target.value = wanted;
-    elements.call.disabled = offered.length === 0;
-    elements.state.textContent = offered.length === 0 ? 'No agent is connected. Start one and reload.' : 'Ready';
-    showProblem(null);
-  } catch (caught) {
-    const error = ParleyError.from(caught);
-    elements.keyField.hidden = error.code !== 'unauthenticated';
-    elements.state.textContent = error.code === 'unauthenticated' ? 'This server asks for a key' : '';
-    if (error.code !== 'unauthenticated') report(error);
-  }
-}
-
-async function begin(): Promise<void> {
+async function begin({ microphone }: { microphone: boolean }): Promise<void> {
+  if (call || starting) return;
+  starting = true;
   showProblem(null);
   clearConversation();
-  drawWorkflow(null);
-  elements.call.disabled = true;
+  showState('connecting');
+  showControls();
+  let session: { session_id: string; client_token: string } | null = null;
   try {
-    const { session_id, client_token } = await client().sessions.start(elements.target.value);
-    elements.state.textContent = WORDS.connecting;
+    session = await client().sessions.start(elements.target.value);
     call = await startCall({
       url: location.origin,
-      token: client_token,
-      sessionId: session_id,
+      token: session.client_token,
+      sessionId: session.session_id,
       audio: true,
-      browser: { workletUrl: new URL('/parley-worklet.js', location.origin).href },
+      browser: {
+        workletUrl: new URL('/parley-worklet.js', location.origin).href,
+        ...(microphone ? {} : { stream: nobody() }),
+      },
     });
-    follow(call, session_id, client_token);
+    follow(call, session.session_id, session.client_token);
+  } catch (caught) {
+    showState('ended');
+    const error = ParleyError.from(caught);
+    const noMicrophone = session !== null && microphone && error.cause instanceof DOMException;
+    showProblem(noMicrophone ? aboutMicrophone(error) : error.message, { offerWriting: noMicrophone });
+    // Nobody will join it any more.
+    if (session) await client(session.client_token).sessions.close(session.session_id, 'not_joined').catch(report);
+    if (error.code === 'unauthenticated' || error.code === 'not_found') await look();
   } finally {
-    elements.call.disabled = false;
+    starting = false;
+    showControls();
   }
 }
 
 function follow(live: Call, session_id: string, token: string): void {
   document.body.dataset['session'] = session_id;
-  elements.call.textContent = 'Hang up';
-  elements.mute.hidden = false;
-  elements.write.hidden = false;
-  const parley = new ParleyClient({ url: location.origin, key: token });
-  const redraw = (): void => {
-    parley.sessions.workflow(session_id).then(drawWorkflow, report);
-  };
-  live.on('state', (state) => {
-    elements.state.textContent = WORDS[state];
-    document.body.dataset['state'] = state;
-  });
+  elements.session.textContent = `Session ${session_id}`;
+  const parley = client(token);
+  const workflow = new WorkflowView(() => parley.sessions.workflow(session_id), report);
+  live.on('state', showState);
+  live.on('frame', showSpeech);
   live.on('transcript', showTranscript);
-  live.on('interruption', ({ itemId }) => showCut(itemId));
+  live.on('interruption', showCut);
   live.on('tool', (update) => {
     showTool(update);
-    redraw();
+    void workflow.redraw();
   });
   live.on('level', ({ mic, speaker }) => {
-    elements.mic.style.transform = `scaleX(${Math.min(1, mic * 3)})`;
-    elements.speaker.style.transform = `scaleX(${Math.min(1, speaker * 3)})`;
+    elements.mic.value = loudness(mic);
+    elements.speaker.value = loudness(speaker);
   });
   live.on('error', (error) => showProblem(error.message));
-  redraw();
-  void live.ended.then(({ error }) => {
+  void workflow.redraw();
+  void live.ended.then(async ({ reason, error }) => {
     call = null;
-    elements.call.textContent = 'Start call';
-    elements.mute.hidden = true;
-    elements.write.hidden = true;
-    if (error) report(error);
-    redraw();
+    elements.mic.value = 0;
+    elements.speaker.value = 0;
+    showControls();
+    elements.state.textContent = reason === 'hung_up' ? WORDS.ended : `${WORDS.ended}: ${reason.replaceAll('_', ' ')}`;
+    if (error) showProblem(`The call was lost: ${error.message}`);
+    else await workflow.redraw();
   });
 }
 
+function showState(state: CallState): void {
+  elements.state.textContent = WORDS[state];
+  document.body.dataset['state'] = state;
+}
+
+function showControls(): void {
+  const live = call !== null;
+  document.body.dataset['call'] = live ? 'live' : 'none';
+  elements.call.textContent = live ? 'Hang up' : 'Start call';
+  elements.call.disabled = starting;
+  elements.target.disabled = live || starting;
+  elements.mute.disabled = !live;
+  elements.mute.textContent = call?.muted ? 'Unmute' : 'Mute';
+  elements.mute.setAttribute('aria-pressed', String(call?.muted ?? false));
+  elements.text.disabled = !live;
+  elements.send.disabled = !live;
+}
+
+/** A microphone that hears nobody, for a call in writing whose answers are heard. */
+function nobody(): MediaStream {
+  silence ??= new AudioContext();
+  return silence.createMediaStreamDestination().stream;
+}
+
+function aboutMicrophone(error: ParleyError): string {
+  return error.code === 'permission_denied'
+    ? 'The microphone was refused. Allow it beside the address and start again, or write.'
+    : error.code === 'not_found'
+      ? 'No microphone was found. Connect one and start again, or write.'
+      : `${error.message}. Or write.`;
+}
+
 function report(caught: unknown): void {
-  const error = ParleyError.from(caught);
-  showProblem(error.message);
+  showProblem(ParleyError.from(caught).message);
 }

@@ -1,66 +1,89 @@
-// The workflow as a drawing: one row for each execution, indented below the one that called it.
+// The workflow as a tree of boxes: each execution below the one that called it.
 
 import type { WorkflowNode, WorkflowResource } from '@parley/core';
 import { elements } from './elements.ts';
 
-const ROW = 46;
-const INDENT = 28;
-const WIDTH = 300;
-const SVG = 'http://www.w3.org/2000/svg';
+/** Executions that are drawn; the rest is counted. */
+const NODES_MAX = 200;
+/** While something runs, what it calls is looked for so often. */
+const LOOK_AGAIN_MS = 1000;
 
-export function drawWorkflow(workflow: WorkflowResource | null): void {
-  if (!workflow) {
+/** Draws when asked, one request at a time; asked meanwhile, once more afterwards. */
+export class WorkflowView {
+  readonly #load: () => Promise<WorkflowResource>;
+  readonly #failed: (error: unknown) => void;
+  #loading = false;
+  #again = false;
+  #timer: ReturnType<typeof setTimeout> | undefined;
+
+  constructor(load: () => Promise<WorkflowResource>, failed: (error: unknown) => void) {
+    this.#load = load;
+    this.#failed = failed;
     elements.workflow.replaceChildren();
-    return;
   }
-  const rows = inOrder(workflow);
-  const rowOf = new Map(rows.map((node, row) => [node.execution_id, row]));
-  const svg = make('svg', { viewBox: `0 0 ${WIDTH + workflow.max_depth * INDENT} ${rows.length * ROW}`, role: 'img' });
-  svg.setAttribute('aria-label', `${workflow.total_nodes} executions, ${workflow.status}`);
-  for (const { from, to } of workflow.edges) {
-    const start = rowOf.get(from) ?? 0;
-    const end = rowOf.get(to) ?? 0;
-    const x = (rows[start]?.depth ?? 0) * INDENT + 12;
-    svg.append(make('path', { d: `M${x} ${start * ROW + 38} V${end * ROW + 19} H${x + INDENT - 10}` }));
+
+  async redraw(): Promise<void> {
+    this.#again = true;
+    if (this.#loading) return;
+    this.#loading = true;
+    clearTimeout(this.#timer);
+    try {
+      while (this.#again) {
+        this.#again = false;
+        const workflow = await this.#load();
+        elements.workflow.replaceChildren(drawn(workflow));
+        if (works(workflow)) this.#timer = setTimeout(() => void this.redraw(), LOOK_AGAIN_MS);
+      }
+    } catch (error) {
+      this.#failed(error);
+    } finally {
+      this.#loading = false;
+    }
   }
-  for (const [row, node] of rows.entries()) svg.append(drawNode(node, row));
-  elements.workflow.replaceChildren(svg);
 }
 
-function drawNode(node: WorkflowNode, row: number): Element {
-  const x = node.depth * INDENT;
-  const y = row * ROW;
-  const group = make('g', { class: node.status, 'data-target': node.target });
-  const time = node.duration_ms === undefined ? '' : ` · ${node.duration_ms} ms`;
-  group.append(
-    make('rect', { x: x + 1, y: y + 1, width: WIDTH - 30, height: 37, rx: 8 }),
-    label(x + 10, y + 17, node.target),
-    label(x + 10, y + 31, `${node.kind} · ${node.status}${time}`, 'quiet'),
+function works({ nodes, root_execution_id }: WorkflowResource): boolean {
+  return nodes.some(
+    ({ execution_id, status }) => execution_id !== root_execution_id && (status === 'queued' || status === 'running'),
   );
-  return group;
 }
 
-function inOrder({ nodes, edges, root_execution_id }: WorkflowResource): WorkflowNode[] {
-  const byId = new Map(nodes.map((node) => [node.execution_id, node]));
-  const children = Map.groupBy(edges, ({ from }) => from);
-  const order: WorkflowNode[] = [];
-  const visit = (id: string): void => {
-    const node = byId.get(id);
-    if (node) order.push(node);
-    for (const { to } of children.get(id) ?? []) visit(to);
-  };
-  visit(root_execution_id);
-  return order;
+function drawn({ nodes, edges, root_execution_id, total_nodes }: WorkflowResource): DocumentFragment {
+  const lists = new Map<string, HTMLUListElement>();
+  const root = document.createElement('ul');
+  const parents = new Map(edges.map(({ from, to }) => [to, from]));
+  // A parent always stands before its children.
+  for (const node of nodes.slice(0, NODES_MAX)) {
+    const item = document.createElement('li');
+    const list = document.createElement('ul');
+    item.append(box(node), list);
+    lists.set(node.execution_id, list);
+    const parent = lists.get(parents.get(node.execution_id) ?? '');
+    if (node.execution_id === root_execution_id) root.append(item);
+    else (parent ?? root).append(item);
+  }
+  for (const list of lists.values()) if (list.children.length === 0) list.remove();
+  const fragment = document.createDocumentFragment();
+  fragment.append(root);
+  if (total_nodes > NODES_MAX) {
+    const more = document.createElement('small');
+    more.textContent = `and ${total_nodes - NODES_MAX} more`;
+    fragment.append(more);
+  }
+  return fragment;
 }
 
-function label(x: number, y: number, text: string, name = ''): Element {
-  const element = make('text', { x, y, class: name });
-  element.textContent = text;
+function box({ target, kind, status, duration_ms, error }: WorkflowNode): HTMLDivElement {
+  const element = document.createElement('div');
+  element.className = `node ${status}`;
+  element.dataset['target'] = target;
+  const details = document.createElement('small');
+  const time = duration_ms === undefined ? '' : ` · ${lasting(duration_ms)}`;
+  details.textContent = `${kind} · ${status}${time}${error ? ` · ${error.message}` : ''}`;
+  element.append(target, details);
   return element;
 }
 
-function make(name: string, attributes: Record<string, string | number>): Element {
-  const element = document.createElementNS(SVG, name);
-  for (const [key, value] of Object.entries(attributes)) element.setAttribute(key, String(value));
-  return element;
+function lasting(ms: number): string {
+  return ms < 1000 ? `${Math.round(ms)} ms` : `${(ms / 1000).toFixed(1)} s`;
 }

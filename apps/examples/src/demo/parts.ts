@@ -1,6 +1,7 @@
 // The parts of the demonstration: a simulator and a control plane here, the example agent in a process of its own.
 
 import { type ChildProcess, fork } from 'node:child_process';
+import { extname } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { ParleyClient } from '@parley/client';
@@ -39,11 +40,13 @@ export interface Parts {
 export interface PartsOptions {
   port: number;
   data: string;
+  /** The key that the control plane asks for; without one it takes everybody on this machine. */
+  key?: string;
   progress: (line: string) => void;
 }
 
 /** Starts everything, or stops what it started and throws. */
-export async function startParts({ port, data, progress }: PartsOptions): Promise<Parts> {
+export async function startParts({ port, data, key, progress }: PartsOptions): Promise<Parts> {
   const stops: (() => Promise<unknown>)[] = [];
   const stop = async (): Promise<void> => {
     for (const one of stops.splice(0).reverse()) await one();
@@ -58,6 +61,7 @@ export async function startParts({ port, data, progress }: PartsOptions): Promis
       data,
       log_level: 'error',
       drain_ms: DRAIN_MS,
+      keys: key === undefined ? [] : [key],
       // Real models that the environment has keys for can be called as well.
       providers: {
         ...optionsFromEnv(process.env).providers,
@@ -67,9 +71,10 @@ export async function startParts({ port, data, progress }: PartsOptions): Promis
     stops.push(() => server.close());
     progress(`control plane  ${server.url}`);
 
-    const client = new ParleyClient({ url: server.url });
-    const agent = fork(fileURLToPath(new URL('./agent.js', import.meta.url)), {
-      env: { ...process.env, PARLEY_URL: server.url, PARLEY_KEY: '' },
+    const client = new ParleyClient({ url: server.url, key });
+    // Built or not, the agent stands beside this file.
+    const agent = fork(fileURLToPath(new URL(`./agent${extname(import.meta.url)}`, import.meta.url)), {
+      env: { ...process.env, PARLEY_URL: server.url, PARLEY_KEY: key ?? '' },
       // What the agent prints is no part of the conversation, nor of the one line of --json.
       stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
     });

@@ -66,6 +66,13 @@ function start(...args: string[]): Run {
   };
 }
 
+/** What the last line of stdout says of a run that succeeded. */
+async function reportOf(run: Run): Promise<CallReport> {
+  const code = await run.ended;
+  if (code !== 0) throw new Error(`it ended with ${code}:\n${run.stderr()}`);
+  return JSON.parse(run.stdout().trim().split('\n').at(-1) ?? '') as CallReport;
+}
+
 function wav(name: string, pcm: Int16Array, rate = 24_000): string {
   writeFileSync(join(folder, name), writeWav(pcm, rate));
   return name;
@@ -78,8 +85,7 @@ function heard(report: CallReport): Promise<string> {
 
 test('--once --json makes a spoken call with a tool, and its last line says so', async () => {
   const run = start('--once', '--json');
-  expect(await run.ended, run.stderr()).toBe(0);
-  const report = JSON.parse(run.stdout().trim().split('\n').at(-1) ?? '') as CallReport;
+  const report = await reportOf(run);
   expect(report.turns).toBe(1);
   expect(report.tool_calls).toBe(1);
   expect(report.workflow_nodes).toBe(3);
@@ -93,8 +99,7 @@ test('--once --json makes a spoken call with a tool, and its last line says so',
 test('--audio says the words of a telephone recording, and the answer is about them', async () => {
   const file = wav('telephone.wav', await encodeSpeech('where is order 44', { sampleRate: 8000 }), 8000);
   const run = start('--once', '--json', '--audio', file);
-  expect(await run.ended, run.stderr()).toBe(0);
-  const report = JSON.parse(run.stdout().trim().split('\n').at(-1) ?? '') as CallReport;
+  const report = await reportOf(run);
   expect(await heard(report)).toBe('Order 44 is two chairs. It was delivered on Monday.');
   expect(run.stderr()).toContain('you    where is order 44');
 });
@@ -102,8 +107,7 @@ test('--audio says the words of a telephone recording, and the answer is about t
 test('speech without words is played back, as long as it was', async () => {
   const hum = Int16Array.from({ length: 36_000 }, (_, i) => 8000 * Math.sin(i / 20));
   const run = start('--once', '--json', '--audio', wav('hum.wav', hum));
-  expect(await run.ended, run.stderr()).toBe(0);
-  const report = JSON.parse(run.stdout().trim().split('\n').at(-1) ?? '') as CallReport;
+  const report = await reportOf(run);
   expect(report).toMatchObject({ turns: 1, tool_calls: 0, workflow_nodes: 1 });
   expect(report.reply_audio_ms).toBeGreaterThanOrEqual(1500);
   expect(run.stderr()).toContain('(speech without words)');

@@ -1,0 +1,132 @@
+// Chromium with a microphone that plays a file, and the talk page as a person sees it.
+
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { resample, writeWav } from '@parley/simulator/speech';
+import { type Browser, chromium, type Page } from 'playwright-core';
+
+const EXECUTABLE = process.env['PARLEY_CHROMIUM'] ?? '/usr/bin/chromium';
+/** Null when it is there. */
+export const NO_CHROMIUM = existsSync(EXECUTABLE)
+  ? null
+  : `no Chromium at ${EXECUTABLE}; PARLEY_CHROMIUM can name another`;
+
+const ARGS = [
+  '--no-sandbox',
+  '--disable-gpu',
+  '--disable-quic',
+  '--no-first-run',
+  '--disable-background-networking',
+  '--disable-component-update',
+  '--disable-sync',
+  '--autoplay-policy=no-user-gesture-required',
+];
+const MIC_RATE = 48_000;
+/** Nobody speaks the moment a microphone opens. */
+const BEFORE_MS = 1500;
+
+export interface Microphone {
+  /** What it hears once it is open, PCM16 at 24 kHz, and silence afterwards. */
+  hears?: Int16Array;
+  /** A person who refuses, or a machine without one. */
+  refused?: boolean;
+  missing?: boolean;
+}
+
+export class TalkPage implements AsyncDisposable {
+  readonly page: Page;
+  /** What the browser complained about: errors, warnings, violations of the page's policy. */
+  readonly complaints: string[] = [];
+  readonly #browser: Browser;
+  readonly #folder: string;
+
+  private constructor(browser: Browser, page: Page, folder: string) {
+    this.#browser = browser;
+    this.page = page;
+    this.#folder = folder;
+    page.on('console', (message) => {
+      const ours = message.text().includes('ScriptProcessorNode is deprecated');
+      if (!ours && ['error', 'warning'].includes(message.type())) this.complaints.push(message.text());
+    });
+    page.on('pageerror', (error) => this.complaints.push(error.message));
+  }
+
+  static async open(url: string, microphone: Microphone = {}): Promise<TalkPage> {
+    const folder = mkdtempSync(join(tmpdir(), 'parley-talk-'));
+    const file = join(folder, 'microphone.wav');
+    const heard = resample(microphone.hears ?? new Int16Array(0), 24_000, MIC_RATE);
+    const silence = (MIC_RATE * BEFORE_MS) / 1000;
+    const pcm = new Int16Array(silence + heard.length + MIC_RATE);
+    pcm.set(heard, silence);
+    writeFileSync(file, writeWav(pcm, MIC_RATE));
+    const devices = [
+      ...(microphone.missing ? [] : ['--use-fake-device-for-media-stream']),
+      ...(microphone.refused || microphone.missing ? [] : ['--use-fake-ui-for-media-stream']),
+      `--use-file-for-fake-audio-capture=${file}%noloop`,
+    ];
+    const browser = await chromium.launch({ executablePath: EXECUTABLE, args: [...ARGS, ...devices] });
+    const page = await browser.newPage({ viewport: { width: 1100, height: 760 } });
+    const talk = new TalkPage(browser, page, folder);
+    await page.addInitScript(RECORD_WHAT_IS_PLAYED);
+    await page.goto(`${url}/talk`);
+    return talk;
+  }
+
+  async startCall(): Promise<string> {
+    await this.page.locator('#call:enabled').click();
+    await this.state('listening');
+    return this.session();
+  }
+
+  /** Resolves when the page shows this state of the call. */
+  async state(state: string, timeout = 20_000): Promise<void> {
+    await this.page.locator(`body[data-state="${state}"]`).waitFor({ timeout });
+  }
+
+  async session(): Promise<string> {
+    return (await this.page.locator('body').getAttribute('data-session')) ?? '';
+  }
+
+  /** The conversation as it stands: `user: words`. */
+  lines(): Promise<string[]> {
+    return this.page
+      .locator('#conversation li')
+      .evaluateAll((lines) => lines.map((line) => `${line.className}: ${line.textContent}`));
+  }
+
+  /** Resolves when a finished line of one side holds these words. */
+  async said(track: 'user' | 'agent', words: string): Promise<void> {
+    await this.page.locator(`#conversation li.${track}:not(.partial)`, { hasText: words }).last().waitFor();
+  }
+
+  /** All that went to the loudspeaker so far, PCM16 at 24 kHz. */
+  async played(): Promise<Int16Array> {
+    return Int16Array.from(await this.page.evaluate<number[]>('window.played.map((x) => Math.round(x * 32767))'));
+  }
+
+  async write(text: string): Promise<void> {
+    await this.page.locator('#text').fill(text);
+    await this.page.locator('#send').click();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#browser.close();
+    rmSync(this.#folder, { recursive: true, force: true });
+  }
+}
+
+// A second ear at the loudspeaker: what any node connects to the destination is kept as well.
+const RECORD_WHAT_IS_PLAYED = `
+  window.played = [];
+  const connect = AudioNode.prototype.connect;
+  AudioNode.prototype.connect = function (target, ...rest) {
+    if (target instanceof AudioDestinationNode) {
+      const tap = this.context.createScriptProcessor(16384, 1, 1);
+      tap.onaudioprocess = ({ inputBuffer }) => window.played.push(...inputBuffer.getChannelData(0));
+      connect.call(this, tap);
+      connect.call(tap, target);
+    }
+    return connect.call(this, target, ...rest);
+  };
+`;
