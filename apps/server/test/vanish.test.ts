@@ -1,7 +1,8 @@
 // Somebody goes in the middle of a turn: the client, the provider.
 
-import { expect, test } from 'vitest';
 import { join } from 'node:path';
+import type { ExecutionResource } from '@parley/core';
+import { expect, test } from 'vitest';
 import { House, QUICK } from './support/house.ts';
 import { EffectsAgent } from './support/effects.ts';
 import { supportAgent } from './support/support-agent.ts';
@@ -92,4 +93,27 @@ test('an agent that is killed mid-tool leaves the model an answer, once, and the
   expect(await client.answer()).toBe('You said: hello');
   const answered = (await house.api.events(session.session_id)).filter((one) => one.type === 'tool.answered');
   expect(answered).toHaveLength(1);
+});
+
+test('an agent that freezes is given up; what it says when it wakes changes nothing', async () => {
+  const limits = { agent_heartbeat_ms: 200, agent_lease_ms: 1000, agent_resume_ms: 300 };
+  await using house = await House.open({ limits });
+  await using agent = await EffectsAgent.start(house.server.url, join(house.directory, 'effects'));
+  const begun = await house.api.post<ExecutionResource>('/api/v1/execute/async/worker.effect', {
+    input: { name: 'one' },
+  });
+  await expect.poll(async () => (await agent.effects()).length).toBe(1);
+  agent.freeze();
+  // It hears of this when it wakes.
+  agent.release('all');
+  const path = `/api/v1/executions/${begun.execution_id}`;
+  for await (const _ of house.api.stream(`${path}/events`));
+  const ended = await house.api.get<ExecutionResource>(path);
+  expect(ended).toMatchObject({ status: 'unknown', reason: 'agent_lost', error: { code: 'unavailable' } });
+  agent.thaw();
+  // Awake again, it takes new work.
+  const after = () => house.api.call('POST', '/api/v1/execute/worker.effect', { input: { name: 'two' } });
+  await expect.poll(async () => (await after()).body, { timeout: 10_000 }).toMatchObject({ status: 'succeeded' });
+  expect(await house.api.get(path)).toEqual(ended);
+  expect((await agent.effects()).filter((name) => name === 'one')).toHaveLength(1);
 });
