@@ -109,6 +109,20 @@ test('keys open what their scopes say, and nothing once they were revoked', asyn
   expect((await admin.call('DELETE', `/api/v1/access/keys/${named.key_id}`)).status).toBe(200);
 });
 
+test('an agent link needs a key with the scope of agents', async () => {
+  await using house = await House.open({ keys: [KEY] });
+  const scoped = (scope: string) =>
+    house.api.post<KeyResource & { key: string }>('/api/v1/access/keys', { name: scope, scopes: [scope] });
+  const [starter, agent] = [await scoped('start'), await scoped('agent')];
+  await expect(house.serve(supportAgent().agent, { key: starter.key })).rejects.toMatchObject({
+    code: 'permission_denied',
+  });
+  await expect(house.serve(supportAgent().agent, { key: 'no-such-key' })).rejects.toMatchObject({
+    code: 'unauthenticated',
+  });
+  await house.serve(supportAgent().agent, { key: agent.key });
+});
+
 test('a session token opens its own session, what clients do in it, and nothing else', async () => {
   await using house = await House.open({ keys: [KEY] });
   await house.serve(supportAgent().agent);

@@ -114,6 +114,8 @@ test('a session that has gone past max_concurrent is refused, and room comes bac
     retryable: true,
     details: { limit: 1, current: 1 },
   });
+  const answer = await house.api.call('POST', '/api/v1/sessions/support.voice/start', {});
+  expect(answer.headers.get('retry-after')).toBe('2');
   await house.api.post(`/api/v1/sessions/${first.session_id}/close`);
   await house.api.until(first.session_id, 'session.closed');
   await house.start('support.voice');

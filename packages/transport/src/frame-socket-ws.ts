@@ -165,7 +165,13 @@ class WsFrameSocket implements FrameSocket {
 
   readonly #flush = (): void => {
     netSocket(this.#ws)?.uncork();
-    this.#writing = this.#ws.bufferedAmount > 0 ? 'pressed' : 'idle';
+    if (this.#ws.bufferedAmount > 0) {
+      this.#writing = 'pressed';
+      return;
+    }
+    this.#writing = 'idle';
+    // The system took all of it at once; whoever looked in between saw it waiting, and may have paused for it.
+    this.#listeners.drain?.();
   };
 
   readonly #written = (): void => {

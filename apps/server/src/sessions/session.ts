@@ -7,6 +7,7 @@ import {
   type EventOf,
   type EventRecord,
   HANDLER_EVENT_TYPES,
+  LIMITS,
   type ModelEvent,
   newId,
   ParleyError,
@@ -130,6 +131,13 @@ export class Session {
 
   async inject(text: string, respond: boolean, by: 'handler' | 'api'): Promise<void> {
     this.#checkOpen();
+    const { phase, waiting_texts } = this.state;
+    const limit = LIMITS.texts_waiting_max;
+    if (phase === 'starting' && waiting_texts.length >= limit) {
+      throw new ParleyError('resource_exhausted', `${limit} texts already wait for the provider`, {
+        details: { limit, current: waiting_texts.length },
+      });
+    }
     await this.log.append({ type: 'input.injected', text, respond, by });
   }
 

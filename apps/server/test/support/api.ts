@@ -127,7 +127,7 @@ export class Api {
       seen.push(event.type);
       if (event.type === type && fits(event)) return event;
     }
-    throw new Error(`no ${type} in the log of ${session_id}: ${seen.join(', ')}`);
+    throw new Error(`no ${type} in the log of ${session_id}: ${seen.slice(-20).join(', ')}`);
   }
 }
 

@@ -74,7 +74,8 @@ export class Client implements AsyncDisposable {
         if (frame.type === type && fits(frame)) return frame;
       }
       if (this.#over) {
-        throw new Error(`no ${type} before the close with ${this.#over.code}: ${this.frames.map((one) => one.type)}`);
+        const last = this.frames.slice(-10).map((one) => one.type);
+        throw new Error(`no ${type} before the close with ${this.#over.code}, after ${last.join(', ')}`);
       }
       await new Promise<void>((resolve) => (this.#wake = resolve));
     }

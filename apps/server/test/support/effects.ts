@@ -41,6 +41,15 @@ export class EffectsAgent implements AsyncDisposable {
     this.#child.send(names);
   }
 
+  /** It stays, and does nothing: not even its sockets are closed. */
+  freeze(): void {
+    this.#child.kill('SIGSTOP');
+  }
+
+  thaw(): void {
+    this.#child.kill('SIGCONT');
+  }
+
   async kill(): Promise<void> {
     if (this.#child.exitCode !== null || this.#child.signalCode !== null) return;
     const exited = once(this.#child, 'exit');

@@ -1,4 +1,5 @@
-// The whole house on this machine: a simulator, a control plane with a directory of its own, and agents.
+// The whole house on this machine: a simulator, a control plane whose database is in memory, and agents. What has to be
+// on disk is tested with a process (crash.test.ts, drain.test.ts).
 
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -45,6 +46,7 @@ export class House implements AsyncDisposable {
   readonly server: RunningServer;
   /** With the first of the server's keys, if it has any. */
   readonly api: Api;
+  /** For files of a test. */
   readonly directory: string;
   readonly #owned: AsyncDisposableStack;
 
@@ -75,7 +77,7 @@ export class House implements AsyncDisposable {
     const running = starting.use(
       await startServer({
         port: 0,
-        data: directory,
+        data: ':memory:',
         log_level: 'silent',
         providers: { simulator: { base_url: `${simulator.url}/v1`, key: 'simulator' } },
         ...server,

@@ -130,6 +130,17 @@ export function frameSocketSuite(driver: string, connect: () => Promise<Pair>): 
       expect(got.frames).toHaveLength(sent);
     });
 
+    test('whoever saw frames waiting is told when they are gone, also when they are taken at once', async () => {
+      const { near, far } = await connected();
+      collect(far);
+      const drained = new Promise<void>((resolve) => near.onDrain(resolve));
+      near.send(Buffer.alloc(1024, 'x'));
+      // Seen in the turn of the send: the system was not asked yet.
+      expect(near.bufferedBytes).toBeGreaterThan(0);
+      await drained;
+      expect(near.bufferedBytes).toBe(0);
+    });
+
     test('a frame that is too long ends the connection with 1009', async () => {
       const { near, far } = await connected();
       const got = collect(far);

@@ -1,0 +1,50 @@
+import { expect, test } from 'vitest';
+import { completeConfig, isLoopback, optionsFromEnv } from './config.ts';
+
+test('everything that can be set has its variable', () => {
+  const options = optionsFromEnv({
+    PARLEY_HOST: '::1',
+    PARLEY_PORT: '7701',
+    PARLEY_DATA: '/var/lib/parley',
+    PARLEY_KEY: 'a-key-of-sixteen-and-more',
+    PARLEY_ALLOWED_ORIGINS: 'https://a.example, https://b.example',
+    PARLEY_DRAIN_MS: '5000',
+    PARLEY_LIMITS: 'sessions_max=7, agent_resume_ms=900',
+    PARLEY_LOG_LEVEL: 'warn',
+    OPENAI_API_KEY: 'sk-x',
+    PARLEY_SIMULATOR_URL: 'http://127.0.0.1:1/v1',
+  });
+  expect(completeConfig(options)).toMatchObject({
+    host: '::1',
+    port: 7701,
+    data: '/var/lib/parley',
+    keys: ['a-key-of-sixteen-and-more'],
+    allowed_origins: ['https://a.example', 'https://b.example'],
+    drain_ms: 5000,
+    limits: { sessions_max: 7, agent_resume_ms: 900, sockets_max: 20_000 },
+    log_level: 'warn',
+    providers: {
+      openai: { base_url: 'https://api.openai.com/v1', key: 'sk-x' },
+      simulator: { base_url: 'http://127.0.0.1:1/v1', key: 'simulator' },
+    },
+  });
+});
+
+test.each([
+  { PARLEY_PORT: 'http' },
+  { PARLEY_DRAIN_MS: 'soon' },
+  { PARLEY_LIMITS: 'sessions=7' },
+  { PARLEY_LIMITS: 'sessions_max' },
+  { PARLEY_LIMITS: 'sessions_max=-1' },
+  { PARLEY_LIMITS: '__proto__=1' },
+  { PARLEY_LOG_LEVEL: 'loud' },
+])('a value that cannot be is refused: %j', (env) => {
+  expect(() => completeConfig(optionsFromEnv(env))).toThrow(expect.objectContaining({ code: 'invalid_argument' }));
+});
+
+test('loopback is what cannot be reached from elsewhere, and nothing that looks like it', () => {
+  for (const host of ['127.0.0.1', '127.8.9.1', 'localhost', '::1', '[::1]']) expect(isLoopback(host)).toBe(true);
+  for (const host of ['0.0.0.0', '::', '127.0.0.1.example', '127.1', 'localhost.example', '10.0.0.1', '']) {
+    expect(isLoopback(host)).toBe(false);
+  }
+});
