@@ -63,9 +63,9 @@ function nodePackage() {
 
 function run(node, path) {
   const [script, ...args] = process.argv.slice(2);
-  // Its own process group, so that it hears a signal from us and only from us (P2).
+  // Its own process group, so that it hears a signal from us and only from us (P2); the channel tells it when we are gone.
   const child = spawn(node, [join(root, script), ...args], {
-    stdio: 'inherit',
+    stdio: ['inherit', 'inherit', 'inherit', 'ipc'],
     detached: !windows,
     env: { ...process.env, PATH: path, TURBO_TELEMETRY_DISABLED: '1' },
   });

@@ -41,10 +41,10 @@ export interface RunOptions {
   readonly cwd?: string;
   readonly env?: Record<string, string>;
   /**
-   * Where its output goes while it runs: `inherit` (stdout stays stdout), `stderr` (all of it, for progress beside a clean
-   * stdout), `collect` (nowhere), `tee` (stdout and stderr as they are, and collected). Default `collect`.
+   * Where its output goes while it runs: `inherit` (stdout stays stdout), `progress` (all of it to stderr, once it takes
+   * longer than a moment), `collect` (nowhere), `tee` (stdout and stderr as they are, and collected). Default `collect`.
    */
-  readonly output?: 'inherit' | 'stderr' | 'collect' | 'tee';
+  readonly output?: 'inherit' | 'progress' | 'collect' | 'tee';
   /** After a signal this process ends with the command's own exit code instead of 128 + n: it may have drained well. */
   readonly decides?: boolean;
 }
@@ -52,9 +52,12 @@ export interface RunOptions {
 export interface Ended {
   /** 128 + n after signal n, 127 when the command could not be started. */
   readonly code: number;
-  /** What it printed, stdout and stderr in one; empty unless collected. */
+  /** What it printed, stdout and stderr in one; empty where it was inherited or shown as progress. */
   readonly output: string;
 }
+
+/** What is done within this time needs no report. */
+const MOMENT_MS = 1500;
 
 const running = new Set<ChildProcess>();
 let stopping: NodeJS.Signals | undefined;
@@ -76,22 +79,28 @@ for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
  */
 export async function run(command: string, args: readonly string[], options: RunOptions = {}): Promise<Ended> {
   const to = options.output ?? 'collect';
-  const pipe = to === 'collect' || to === 'tee';
   const child = spawn(command, args, {
     cwd: options.cwd ?? root,
     env: { ...process.env, ...options.env },
-    stdio: pipe ? ['ignore', 'pipe', 'pipe'] : to === 'stderr' ? ['ignore', process.stderr, process.stderr] : 'inherit',
+    stdio: to === 'inherit' ? 'inherit' : ['ignore', 'pipe', 'pipe'],
     // On Windows the tools of node_modules/.bin are .cmd files, which only a shell starts.
     shell: process.platform === 'win32',
   });
   running.add(child);
   const chunks: Buffer[] = [];
+  let showing = false;
+  const moment = setTimeout(() => {
+    showing = to === 'progress';
+    if (showing) for (const chunk of chunks.splice(0)) process.stderr.write(chunk);
+  }, MOMENT_MS);
   child.stdout?.on('data', (chunk: Buffer) => {
-    chunks.push(chunk);
+    if (showing) process.stderr.write(chunk);
+    else chunks.push(chunk);
     if (to === 'tee') process.stdout.write(chunk);
   });
   child.stderr?.on('data', (chunk: Buffer) => {
-    chunks.push(chunk);
+    if (showing) process.stderr.write(chunk);
+    else chunks.push(chunk);
     if (to === 'tee') process.stderr.write(chunk);
   });
 
@@ -103,6 +112,7 @@ export async function run(command: string, args: readonly string[], options: Run
     child.on('close', (status, signal) => resolve(status ?? 128 + (signal ? constants.signals[signal] : 0)));
   });
   running.delete(child);
+  clearTimeout(moment);
   if (stopping !== undefined) {
     if (options.decides === true) process.exitCode = code;
     if (running.size === 0) process.exit();
@@ -141,6 +151,9 @@ export function bin(name: string): string {
  * every package built, or those that `filters` (turbo's) name and what they need. Reports on stderr; false when it failed.
  */
 export async function prepare(...filters: string[]): Promise<boolean> {
+  // with-node.mjs holds the other end: when it was killed, nobody else could stop this process.
+  process.once('disconnect', () => process.kill(process.pid, 'SIGTERM'));
+  process.channel?.unref();
   const fresh = !existsSync(join(root, 'node_modules', '.pnpm'));
   const reporter = fresh ? '--reporter=append-only' : '--reporter=silent';
   const only = filters.flatMap((filter) => ['--filter', filter]);
@@ -151,7 +164,7 @@ export async function prepare(...filters: string[]): Promise<boolean> {
 }
 
 async function succeeds(command: string, args: readonly string[]): Promise<boolean> {
-  const { code, output } = await run(command, args, { output: 'stderr' });
+  const { code, output } = await run(command, args, { output: 'progress' });
   if (code !== 0) process.stderr.write(`${output}${command} ${args.join(' ')} ended with ${code}\n`);
   return code === 0;
 }

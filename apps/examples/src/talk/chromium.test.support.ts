@@ -3,7 +3,7 @@
 import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { resample, writeWav } from '@parley/simulator/speech';
+import { decodeSpeech, resample, writeWav } from '@parley/simulator/speech';
 import { type Browser, chromium, type Page } from 'playwright-core';
 
 const EXECUTABLE = process.env['PARLEY_CHROMIUM'] ?? '/usr/bin/chromium';
@@ -22,6 +22,8 @@ const ARGS = [
   '--disable-sync',
   '--autoplay-policy=no-user-gesture-required',
 ];
+/** Silence at the loudspeaker that no answer has inside of it: 400 ms at 24 kHz. */
+const PAUSE_SAMPLES = 9600;
 const MIC_RATE = 48_000;
 /** Nobody speaks the moment a microphone opens. */
 const BEFORE_MS = 1500;
@@ -100,9 +102,14 @@ export class TalkPage implements AsyncDisposable {
     await this.page.locator(`#conversation li.${track}:not(.partial)`, { hasText: words }).last().waitFor();
   }
 
-  /** All that went to the loudspeaker so far, PCM16 at 24 kHz. */
-  async played(): Promise<Int16Array> {
-    return Int16Array.from(await this.page.evaluate<number[]>('window.played.map((x) => Math.round(x * 32767))'));
+  /** The words of what the loudspeaker played last: the sound since the last pause. */
+  async heard(): Promise<string> {
+    const played = await this.page.evaluate<number[]>('window.played.map((x) => Math.round(x * 32767))');
+    const end = played.findLastIndex((sample) => sample !== 0) + 1;
+    let start = end;
+    for (let quiet = 0; start > 0 && quiet < PAUSE_SAMPLES; start--) quiet = played[start - 1] === 0 ? quiet + 1 : 0;
+    // The decoder wants the silence that follows the last word.
+    return decodeSpeech(Int16Array.from([...played.slice(start, end), ...new Array<number>(24_000).fill(0)]), 24_000);
   }
 
   async write(text: string): Promise<void> {
