@@ -1,13 +1,30 @@
 // One run over every package: `npm test` builds first, because packages import each other as built.
 import { existsSync, globSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { defineConfig } from 'vitest/config';
+import { configDefaults, defineConfig } from 'vitest/config';
 
 const folders = globSync(['packages/*/package.json', 'apps/*/package.json'], { cwd: import.meta.dirname })
   .map((path) => dirname(path))
   .toSorted();
 
 const include = ['src/**/*.test.{ts,tsx}', 'test/**/*.test.{ts,tsx}'];
+// A spoken call takes place in real time: a browser that waits for a core drops sound, and words with it. So calls come
+// after everything else, one at a time.
+const live = ['src/**/*.live.test.ts', 'test/**/*.live.test.ts'];
+
+function projects(folder: string) {
+  const root = join(import.meta.dirname, folder);
+  const own = join(folder, 'vitest.config.ts');
+  if (existsSync(join(import.meta.dirname, own))) return [own];
+  const { name } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as { name: string };
+  const usual = {
+    extends: true as const,
+    test: { name, root, include, exclude: [...live, ...configDefaults.exclude] },
+  };
+  if (globSync(live, { cwd: root }).length === 0) return [usual];
+  const calls = { name: `${name} live`, root, include: live, maxWorkers: 1, sequence: { groupOrder: 1 } };
+  return [usual, { extends: true as const, test: calls }];
+}
 
 export default defineConfig({
   test: {
@@ -18,14 +35,7 @@ export default defineConfig({
     maxWorkers: 2,
     projects: [
       { extends: true, test: { name: 'workspace', root: import.meta.dirname, include: ['scripts/*.test.ts'] } },
-      ...folders.map((folder) => {
-        const own = join(folder, 'vitest.config.ts');
-        if (existsSync(join(import.meta.dirname, own))) return own;
-        const { name } = JSON.parse(readFileSync(join(import.meta.dirname, folder, 'package.json'), 'utf8')) as {
-          name: string;
-        };
-        return { extends: true as const, test: { name, root: join(import.meta.dirname, folder), include } };
-      }),
+      ...folders.flatMap(projects),
     ],
   },
 });
