@@ -10,6 +10,7 @@ import { Access } from './access/access.ts';
 import { Keys } from './access/keys.ts';
 import { SessionTokens } from './access/tokens.ts';
 import { Agents } from './agents/agents.ts';
+import { AGENT_LIMITS } from './agents/limits.ts';
 import { completeConfig, type ServerConfig, type ServerOptions } from './config.ts';
 import { Executions } from './executions/executions.ts';
 import { accessRoutes } from './gateway/access-routes.ts';
@@ -90,6 +91,8 @@ async function wire(
       heartbeat_ms: limits.agent_heartbeat_ms,
       lease_ms: limits.agent_lease_ms,
       resume_ms: limits.agent_resume_ms,
+      // A link is looked at for the first time when it must have registered: not later than its lease.
+      register_ms: Math.min(AGENT_LIMITS.register_ms, limits.agent_lease_ms),
     },
   });
   const executions = new Executions({

@@ -92,7 +92,8 @@ test('the same Idempotency-Key starts one session, also at its limit', async () 
     Array.from({ length: 8 }, () => house.api.call<{ session_id: string }>('POST', path, {}, key)),
   );
   expect(new Set(answers.map((one) => one.body.session_id)).size).toBe(1);
-  expect(answers.map((one) => one.status).sort()).toEqual([200, 200, 200, 200, 200, 200, 200, 201]);
+  expect(answers.filter((one) => one.status === 201)).toHaveLength(1);
+  expect(answers.filter((one) => one.status === 200)).toHaveLength(7);
   expect(await house.api.refused('POST', path, { voice: 'cedar' }, key)).toMatchObject({
     status: 409,
     code: 'already_exists',

@@ -73,7 +73,8 @@ test.each([
   client.ask('first');
   await client.next('response.done');
   client.ask('second');
-  await client.next('response.output_text.done', (frame) => frame['text'] === 'You said: second');
+  const answer = await client.next('response.output_text.done', (frame) => String(frame['text']).includes('second'));
+  expect(answer['text']).toBe('You said: second');
 });
 
 test('an agent that is killed mid-tool leaves the model an answer, once, and the session goes on', async () => {

@@ -38,12 +38,12 @@ export class Api {
     body?: unknown,
     headers: Record<string, string> = {},
   ): Promise<Answer<T>> {
-    const init: RequestInit = { method, headers: { ...this.#headers, ...headers } };
-    if (body !== undefined) {
-      init.body = typeof body === 'string' ? body : JSON.stringify(body);
-      init.headers = { 'content-type': 'application/json', ...init.headers };
-    }
-    const response = await fetch(this.url + path, init);
+    const type = body === undefined ? {} : { 'content-type': 'application/json' };
+    const response = await fetch(this.url + path, {
+      method,
+      headers: { ...type, ...this.#headers, ...headers },
+      ...(body === undefined ? {} : { body: typeof body === 'string' ? body : JSON.stringify(body) }),
+    });
     const text = await response.text();
     const json = response.headers.get('content-type')?.startsWith('application/json') === true;
     const answer = json ? (JSON.parse(text) as unknown) : text;
