@@ -122,8 +122,8 @@ export async function run(command: string, args: readonly string[], options: Run
 }
 
 /**
- * Builds a program of the workspace and what it stands on, then runs it as if it were this process: same stdin, stdout and arguments, signals
- * passed on, and its exit code. For the last line of a verb.
+ * Builds a program of the workspace and what it stands on, then runs it as if it were this process: same stdin, stdout
+ * and arguments, signals passed on, and its exit code. For the last line of a verb.
  */
 export async function runBuilt(program: string, args: readonly string[]): Promise<void> {
   // What it stands on is enough.
