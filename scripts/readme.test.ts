@@ -170,6 +170,8 @@ test('the program compiles under strict and answers a call', async () => {
   const id = /sess_\w+/.exec(started.output)?.[0] ?? '';
   const called = await parley('session', 'tool', id, 'find_order', '--in', '{"order":"42"}');
   expect(called.output).toContain('Order 42 ships on Friday.');
+  // A server waits for what is open before it goes.
+  await parley('session', 'close', id);
 
   for (const { child, ended } of [agent, server]) {
     child.kill('SIGTERM');

@@ -29,6 +29,11 @@ beforeAll(() => {
     });
     console.log('ready');`,
   );
+  writeFileSync(
+    join(folder, 'orphan.ts'),
+    `process.once('disconnect', () => { console.log('alone'); process.exit(); });
+    console.log('ready');`,
+  );
 });
 
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
@@ -65,4 +70,11 @@ test('an interrupt that is delivered twice reaches the script once, and the scri
   child.kill('SIGTERM');
   expect(await firstLine(child)).toBe('SIGINT SIGTERM');
   expect(await exited).toEqual([5, null]);
+});
+
+test('a script is told when its caller was killed', async () => {
+  const child = start('orphan.ts');
+  expect(await firstLine(child)).toBe('ready');
+  child.kill('SIGKILL');
+  expect(await firstLine(child)).toBe('alone');
 });

@@ -122,11 +122,13 @@ export async function run(command: string, args: readonly string[], options: Run
 }
 
 /**
- * Prepares the workspace, then runs a program of it as if it were this process: same stdin, stdout and arguments, signals
- * passed on, and its exit code. For the last line of a verb.
+ * Builds a program of the workspace and what it stands on, then runs it as if it were this process: same stdin, stdout
+ * and arguments, signals passed on, and its exit code. For the last line of a verb.
  */
 export async function runBuilt(program: string, args: readonly string[]): Promise<void> {
-  if (!(await prepare())) {
+  // What it stands on is enough.
+  const own = packages().find(({ folder }) => program.startsWith(`${folder}/`));
+  if (!(await prepare(...(own ? [own.name] : [])))) {
     process.exitCode = 1;
     return;
   }

@@ -77,6 +77,7 @@ async function begin({ microphone }: { microphone: boolean }): Promise<void> {
     follow(call, session.session_id, session.client_token);
   } catch (caught) {
     showState('ended');
+    elements.state.textContent = 'Ready';
     const error = ParleyError.from(caught);
     const noMicrophone = session !== null && microphone && error.cause instanceof DOMException;
     showProblem(noMicrophone ? aboutMicrophone(error) : error.message, { offerWriting: noMicrophone });

@@ -69,7 +69,7 @@ export async function converse(
   try {
     await heardToItsEnd(call, said.promise, (audio.length * 1000) / SAMPLE_RATE + ANSWER_MS, options.signal);
   } finally {
-    await call.hangUp('demonstration over');
+    await call.hangUp();
   }
   const session = await closed(client, session_id);
   if (session.turns === 0) {

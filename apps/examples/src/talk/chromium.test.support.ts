@@ -22,6 +22,8 @@ const ARGS = [
   '--disable-sync',
   '--autoplay-policy=no-user-gesture-required',
 ];
+/** What calls sound at, and what the page's loudspeaker runs at. */
+const SAMPLE_RATE = 24_000;
 /** Silence at the loudspeaker that no answer has inside of it: 400 ms at 24 kHz. */
 const PAUSE_SAMPLES = 9600;
 const MIC_RATE = 48_000;
@@ -57,7 +59,7 @@ export class TalkPage implements AsyncDisposable {
   static async open(url: string, microphone: Microphone = {}): Promise<TalkPage> {
     const folder = mkdtempSync(join(tmpdir(), 'parley-talk-'));
     const file = join(folder, 'microphone.wav');
-    const heard = resample(microphone.hears ?? new Int16Array(0), 24_000, MIC_RATE);
+    const heard = resample(microphone.hears ?? new Int16Array(0), SAMPLE_RATE, MIC_RATE);
     const silence = (MIC_RATE * BEFORE_MS) / 1000;
     const pcm = new Int16Array(silence + heard.length + MIC_RATE);
     pcm.set(heard, silence);
@@ -109,7 +111,9 @@ export class TalkPage implements AsyncDisposable {
     let start = end;
     for (let quiet = 0; start > 0 && quiet < PAUSE_SAMPLES; start--) quiet = played[start - 1] === 0 ? quiet + 1 : 0;
     // The decoder wants the silence that follows the last word.
-    return decodeSpeech(Int16Array.from([...played.slice(start, end), ...new Array<number>(24_000).fill(0)]), 24_000);
+    const heard = new Int16Array(end - start + SAMPLE_RATE);
+    heard.set(played.slice(start, end));
+    return decodeSpeech(heard, SAMPLE_RATE);
   }
 
   async write(text: string): Promise<void> {
