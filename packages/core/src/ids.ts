@@ -10,6 +10,7 @@ export const ID_PREFIXES = {
   turn: 'turn',
   item: 'item',
   call: 'call',
+  say: 'say',
   agent: 'agent',
   link: 'link',
   key: 'key',

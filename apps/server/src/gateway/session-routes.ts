@@ -15,7 +15,8 @@ import {
   type UpdateRequest,
 } from '@parley/core';
 import type { SessionTokens } from '../access/tokens.ts';
-import { type Sessions, tokenLifeMs } from '../sessions/sessions.ts';
+import { tokenLifeMs } from '../sessions/resource.ts';
+import type { Sessions } from '../sessions/sessions.ts';
 import type { Store } from '../store/store.ts';
 import { fingerprintOf } from './http.ts';
 import { enumQuery, headerOf, intQuery, type Route, type RouteContext } from './route.ts';

@@ -18,7 +18,7 @@ export function sessionHost(sessions: Sessions): SessionHost {
       return { workflow_id, execution_id };
     },
     handlerLost(_link_id, session_ids, reason) {
-      for (const session_id of session_ids) sessions.find(session_id)?.handlerLost(reason);
+      for (const session_id of session_ids) sessions.find(session_id)?.handler.lost(reason);
     },
     handlerResumed: async (session_id, after_seq, link) => sessions.get(session_id).handlerResumed(after_seq, link),
   };

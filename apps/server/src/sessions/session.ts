@@ -2,11 +2,11 @@
 // It decides nothing itself; the decisions are in `step`.
 
 import {
+  type ClientEventName,
   closeCodeOf,
   type ErrorObject,
   type EventOf,
   type EventRecord,
-  HANDLER_EVENT_TYPES,
   LIMITS,
   type ModelEvent,
   newId,
@@ -15,14 +15,18 @@ import {
   type SessionResource,
   type SessionState,
 } from '@parley/core';
-import type { ModelConnection, RealtimeModel } from '@parley/providers';
+import type { ModelMedia, RealtimeModel } from '@parley/providers';
 import type { AgentDirectory, ExecutionEngine, HandlerLink, SessionChange } from '../agents/ports.ts';
-import type { Store, Write } from '../store/store.ts';
+import type { Store } from '../store/store.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
 import { ClientPort } from './client-port.ts';
+import { HandlerPort } from './handler-port.ts';
 import { SessionLog } from './log.ts';
+import { ProviderPort } from './provider-port.ts';
+import { closedResource, endOfSession } from './resource.ts';
 import { Timers } from './timers.ts';
+import { Waiters } from './waiters.ts';
 
 export interface SessionDeps {
   store: Store;
@@ -41,47 +45,47 @@ export interface SessionDeps {
   lost: (session: Session) => void;
 }
 
-const HANDLER_EVENTS: ReadonlySet<string> = new Set(HANDLER_EVENT_TYPES);
-
-type Waiter = { resolve: (record: EventRecord) => void; reject: (error: ParleyError) => void };
-
 export class Session {
   readonly log: SessionLog;
   readonly client: ClientPort;
+  readonly handler: HandlerPort;
+  readonly #provider: ProviderPort;
   readonly #deps: SessionDeps;
   readonly #start: SessionResource;
-  readonly #timers: Timers;
-  /** Those who wait for the end of a say (`say_…`) or a call (`call_…`). */
-  readonly #waiters = new Map<string, Waiter[]>();
-  readonly #abort = new AbortController();
-  #connection: ModelConnection | null = null;
-  #handler: HandlerLink | null = null;
+  readonly #timers = new Timers((timer) => this.record({ type: 'timer.fired', timer }));
+  /** For the end of a say (`say_…`) or of a call. */
+  readonly #waiters = new Waiters();
 
-  constructor(
-    resource: SessionResource,
-    allowed: ConstructorParameters<typeof ClientPort>[0]['allowed'],
-    deps: SessionDeps,
-  ) {
+  constructor(session: SessionResource, allowed: readonly ClientEventName[], deps: SessionDeps) {
     this.#deps = deps;
-    this.#start = resource;
-    this.#timers = new Timers((timer) => this.record({ type: 'timer.fired', timer }));
+    this.#start = session;
+    const { store, agents, model, logger } = deps;
+    const record = (event: Parameters<SessionLog['append']>[0]): void => this.record(event);
     this.log = new SessionLog({
-      session_id: resource.session_id,
-      store: deps.store,
+      session_id: session.session_id,
+      store,
       now: deps.now,
       perform: (effect) => this.#perform(effect),
       broken: (error) => this.#broken(error),
     });
-    this.log.subscribe((record, json) => this.#published(record, json));
+    this.log.subscribe((entry, json) => this.#published(entry, json));
     this.client = new ClientPort({
       allowed,
       soft_bytes: deps.client_soft_bytes,
       hard_bytes: deps.client_hard_bytes,
       patience_ms: deps.client_patience_ms,
-      attached: (connection_id) => this.record({ type: 'client.attached', connection_id }),
-      detached: (connection_id, { code, reason }) =>
-        this.record({ type: 'client.detached', connection_id, code, reason }),
-      rejected: (connection_id, error) => this.record({ type: 'client.rejected', connection_id, error }),
+      attached: (connection_id) => record({ type: 'client.attached', connection_id }),
+      detached: (connection_id, { code, reason }) => record({ type: 'client.detached', connection_id, code, reason }),
+      rejected: (connection_id, error) => record({ type: 'client.rejected', connection_id, error }),
+    });
+    this.handler = new HandlerPort({ session, log: this.log, store, agents, record });
+    this.#provider = new ProviderPort({
+      session,
+      model,
+      logger,
+      record,
+      connected: (media, id) => this.#connected(media, id),
+      event: (event) => this.#fromModel(event),
     });
   }
 
@@ -93,24 +97,12 @@ export class Session {
     return this.log.state;
   }
 
-  get handlerLinkId(): string | null {
-    return this.#handler?.link_id ?? null;
-  }
-
   /** The session as it is now. */
   resource(): SessionResource {
     const { phase, seq, turns, tool_calls, usage } = this.state;
-    const media = this.#connection?.media.counts();
-    return {
-      ...this.#start,
-      status: phase === 'new' ? 'starting' : phase,
-      last_seq: seq,
-      turns,
-      tool_calls,
-      usage,
-      user_audio_ms: media?.user_audio_ms ?? 0,
-      reply_audio_ms: media?.reply_audio_ms ?? 0,
-    };
+    const { user_audio_ms, reply_audio_ms } = this.#provider.counts();
+    const status = phase === 'new' ? 'starting' : phase;
+    return { ...this.#start, status, last_seq: seq, turns, tool_calls, usage, user_audio_ms, reply_audio_ms };
   }
 
   /** Appends an event whose fate nobody waits for; a disk that refuses ends the session by itself. */
@@ -121,8 +113,8 @@ export class Session {
   /** Speaks `text` and resolves when it was spoken or cut. */
   async say(text: string, by: 'handler' | 'api'): Promise<EventOf<'say.completed'>> {
     this.#checkOpen();
-    const say_id = `say_${newId('item').slice(5)}`;
-    const ended = this.#until(say_id);
+    const say_id = newId('say');
+    const ended = this.#waiters.until(say_id);
     await this.log.append({ type: 'say.requested', say_id, text, by });
     const record = (await ended) as EventRecord<EventOf<'say.completed'>>;
     if (record.error) throw ParleyError.from(record.error);
@@ -159,15 +151,10 @@ export class Session {
     if (Object.hasOwn(this.state.calls, call_id) || this.state.answered.includes(call_id)) {
       throw new ParleyError('already_exists', `call ${call_id} was made before`);
     }
-    const ended = this.#until(call_id);
-    const event = {
-      type: 'tool.called' as const,
-      call_id,
-      name,
-      arguments: JSON.stringify(input ?? {}),
-      source: 'client' as const,
-    };
-    await this.log.append({ ...event, execution_id: newId('execution') });
+    const ended = this.#waiters.until(call_id);
+    const execution_id = newId('execution');
+    const text = JSON.stringify(input ?? {});
+    await this.log.append({ type: 'tool.called', call_id, name, arguments: text, source: 'client', execution_id });
     const record = await ended;
     if (record.type === 'tool.rejected') throw ParleyError.from(record.error);
     return record as EventRecord<EventOf<'tool.completed'>>;
@@ -178,40 +165,15 @@ export class Session {
     await this.log.append({ type: 'session.closing', reason, by });
   }
 
+  /** The handler returned, or threw. */
   handled(error: ErrorObject | undefined): void {
-    if (error) this.record({ type: 'handler.failed', error });
-    else this.record({ type: 'handler.completed' });
+    this.record(error ? { type: 'handler.failed', error } : { type: 'handler.completed' });
   }
 
-  handlerLost(reason: string): void {
-    const link = this.#handler;
-    if (!link) return;
-    this.#handler = null;
-    this.record({ type: 'handler.detached', link_id: link.link_id, reason });
-  }
-
-  /** The handler's agent is back over another link; it is sent what it missed. */
+  /** The handler's agent is back over another link. */
   async handlerResumed(after_seq: number, link: HandlerLink): Promise<void> {
     this.#checkOpen();
-    const late: EventRecord[] = [];
-    const stop = this.log.subscribe((record) => late.push(record));
-    let last = after_seq;
-    try {
-      for (let more = true; more; ) {
-        const page = await this.#deps.store.events(this.id, last, 1000);
-        for (const stored of page.events) {
-          last = stored.seq;
-          if (HANDLER_EVENTS.has(stored.type)) link.event(this.id, JSON.parse(stored.json) as EventRecord);
-        }
-        // A page of long entries is shorter than it was asked to be.
-        more = page.events.length > 0 && last < page.last_seq;
-      }
-    } finally {
-      stop();
-    }
-    for (const record of late) if (record.seq > last && HANDLER_EVENTS.has(record.type)) link.event(this.id, record);
-    this.#handler = link;
-    this.record({ type: 'handler.attached', link_id: link.link_id });
+    await this.handler.resumed(after_seq, link);
   }
 
   #checkOpen(): void {
@@ -221,28 +183,20 @@ export class Session {
     }
   }
 
-  #until(id: string): Promise<EventRecord> {
-    return new Promise((resolve, reject) => {
-      const waiters = this.#waiters.get(id) ?? [];
-      waiters.push({ resolve, reject });
-      this.#waiters.set(id, waiters);
-    });
-  }
-
   #published(record: EventRecord, json: string): void {
     this.client.event(record, json);
-    if (this.#handler && HANDLER_EVENTS.has(record.type)) this.#handler.event(this.id, record);
+    this.handler.event(record);
     switch (record.type) {
       case 'provider.connected':
-        if (this.#start.responder === 'handler') this.#openHandler();
+        if (this.#start.responder === 'handler') this.handler.open(this.state);
         break;
       case 'say.completed':
-        this.#wake(record.say_id, record);
+        this.#waiters.wake(record.say_id, record);
         break;
       case 'tool.completed':
       case 'tool.rejected':
         this.#deps.metrics.toolCalls.inc({ status: record.type === 'tool.completed' ? record.status : 'rejected' });
-        this.#wake(record.call_id, record);
+        this.#waiters.wake(record.call_id, record);
         break;
       case 'session.closed':
         this.#finish(record);
@@ -251,30 +205,19 @@ export class Session {
     }
   }
 
-  #wake(id: string, record: EventRecord): void {
-    for (const waiter of this.#waiters.get(id) ?? []) waiter.resolve(record);
-    this.#waiters.delete(id);
-  }
-
   #perform(effect: PerformedEffect): void {
     switch (effect.kind) {
       case 'provider.connect':
-        void this.#connect();
+        void this.#provider.connect(this.state);
         break;
       case 'provider.send':
-        this.#connection?.send(effect.command);
+        this.#provider.send(effect.command);
         break;
       case 'execution.dispatch':
         void this.#dispatch(effect);
         break;
       case 'execution.cancel':
-        this.#deps.executions.cancel(effect.execution_id, effect.reason).catch((error: unknown) => {
-          // It may have ended, or never begun, in the same moment.
-          this.#deps.logger.debug(
-            { session_id: this.id, execution_id: effect.execution_id, err: error },
-            'cancel came too late',
-          );
-        });
+        this.#cancel(effect.execution_id, effect.reason);
         break;
       case 'timer.set':
         this.#timers.set(effect.timer, effect.ms);
@@ -288,49 +231,13 @@ export class Session {
     }
   }
 
-  async #connect(): Promise<void> {
-    const { declaration, tools, enabled_tools } = this.state;
-    if (!declaration) return;
-    try {
-      const connection = await this.#deps.model.connect({
-        model: this.#start.model,
-        voice: declaration.voice ?? this.#start.voice,
-        instructions: declaration.instructions,
-        language: declaration.language,
-        modalities: declaration.modalities,
-        tools: tools.filter((tool) => enabled_tools.includes(tool.name)),
-        turn_detection: declaration.turn_detection ?? null,
-        responder: declaration.responder,
-        signal: this.#abort.signal,
-      });
-      this.#connection = connection;
-      connection.onEvent((event) => this.#fromModel(event));
-      this.client.connect(connection.media);
-      void connection.closed.then((closed) => this.record({ type: 'provider.disconnected', ...closed }));
-      if (this.#abort.signal.aborted) {
-        connection.close('session_closed');
-        return;
-      }
-      const { provider_session_id } = connection;
-      const connected = {
-        type: 'provider.connected' as const,
-        model: this.#start.model,
-        ...(provider_session_id === undefined ? {} : { provider_session_id }),
-      };
-      // With its row, so that the list of live sessions finds it.
-      await this.log.append(connected, () => [{ op: 'session.update', session: this.resource() }]);
-    } catch (caught) {
-      if (this.#abort.signal.aborted) return;
-      const error = ParleyError.from(caught, 'unavailable');
-      this.#deps.logger.warn({ session_id: this.id, code: error.code }, 'no connection to the provider');
-      this.record({
-        type: 'provider.disconnected',
-        code: 1006,
-        reason: error.message,
-        recoverable: error.retryable,
-        error: error.toObject(),
-      });
-    }
+  #connected(media: ModelMedia, provider_session_id: string | undefined): Promise<unknown> {
+    this.client.connect(media);
+    const id = provider_session_id === undefined ? {} : { provider_session_id };
+    // With its row, so that the list of live sessions finds it.
+    return this.log.append({ type: 'provider.connected', model: this.#start.model, ...id }, () => [
+      { op: 'session.update', session: this.resource() },
+    ]);
   }
 
   #fromModel(event: ModelEvent): void {
@@ -338,63 +245,52 @@ export class Session {
   }
 
   async #dispatch(effect: Extract<PerformedEffect, { kind: 'execution.dispatch' }>): Promise<void> {
-    const { call_id, execution_id, target, input, timeout_ms } = effect;
+    const { call_id, execution_id } = effect;
     const started_at_ms = this.#deps.now();
-    const { workflow_id, execution_id: parent_execution_id } = this.#start;
-    let ended: Pick<EventOf<'tool.completed'>, 'status' | 'output' | 'error'>;
+    const ended = await this.#run(effect);
+    // It was answered in the meantime: the session has ended.
+    const call = this.state.calls[call_id];
+    if (!call) return;
+    const duration_ms = this.#deps.now() - started_at_ms;
+    this.record({ type: 'tool.completed', call_id, name: call.name, execution_id, duration_ms, ...ended });
+  }
+
+  async #run({
+    execution_id,
+    target,
+    input,
+    timeout_ms,
+  }: Extract<PerformedEffect, { kind: 'execution.dispatch' }>): Promise<
+    Pick<EventOf<'tool.completed'>, 'status' | 'output' | 'error'>
+  > {
+    const { executions } = this.#deps;
+    const { session_id, workflow_id, execution_id: parent_execution_id } = this.#start;
+    const within = { session_id, workflow_id, parent_execution_id };
     try {
-      await this.#deps.executions.start({
-        target,
-        input,
-        execution_id,
-        workflow_id,
-        parent_execution_id,
-        session_id: this.id,
-        timeout_ms,
-      });
-      const { status, output, error } = await this.#deps.executions.ended(execution_id);
-      ended = {
+      await executions.start({ target, input, execution_id, timeout_ms, ...within });
+      const { status, output, error } = await executions.ended(execution_id);
+      return {
         status: status as EventOf<'tool.completed'>['status'],
         ...(output === undefined ? {} : { output }),
         ...(error === undefined ? {} : { error }),
       };
     } catch (caught) {
-      ended = { status: 'failed', error: ParleyError.from(caught, 'internal').toObject() };
+      return { status: 'failed', error: ParleyError.from(caught, 'internal').toObject() };
     }
-    const tool = this.state.calls[call_id];
-    if (!tool) return;
-    this.record({
-      type: 'tool.completed',
-      call_id,
-      name: tool.name,
-      execution_id,
-      duration_ms: this.#deps.now() - started_at_ms,
-      ...ended,
+  }
+
+  #cancel(execution_id: string, reason: string): void {
+    this.#deps.executions.cancel(execution_id, reason).catch((error: unknown) => {
+      // It may have ended, or never begun, in the same moment.
+      this.#deps.logger.debug({ session_id: this.id, execution_id, err: error }, 'cancel came too late');
     });
   }
 
-  #openHandler(): void {
-    const { agent, target, session_id, workflow_id, execution_id, metadata } = this.#start;
-    const link = this.#deps.agents.placeHandler(agent, target.slice(agent.length + 1));
-    const { declaration, tools } = this.state;
-    if (!link || !declaration) {
-      this.record({
-        type: 'handler.failed',
-        error: { code: 'unavailable', message: `no connected agent runs the handler of ${target}`, retryable: true },
-      });
-      return;
-    }
-    this.#handler = link;
-    this.record({ type: 'handler.attached', link_id: link.link_id });
-    link.open({ session_id, session: declaration.name, workflow_id, execution_id, declaration, tools, metadata });
-  }
-
   #end(reason: string, error: ErrorObject | null): void {
-    this.#abort.abort();
     const { created_at_ms, turns, tool_calls, usage } = this.state;
-    const media = this.#connection?.media.counts();
+    const { user_audio_ms, reply_audio_ms } = this.#provider.counts();
     const now = this.#deps.now();
-    this.#connection?.close(reason);
+    this.#provider.close(reason);
     const closed: EventOf<'session.closed'> = {
       type: 'session.closed',
       reason,
@@ -402,89 +298,43 @@ export class Session {
       duration_ms: now - created_at_ms,
       turns,
       tool_calls,
-      user_audio_ms: media?.user_audio_ms ?? 0,
-      reply_audio_ms: media?.reply_audio_ms ?? 0,
+      user_audio_ms,
+      reply_audio_ms,
       usage,
     };
     this.log
-      .append(closed, () => endOfSession(this.#closedResource(closed, now), now))
+      .append(closed, () => endOfSession(closedResource(this.resource(), closed, now), now))
       .catch((caught) => this.#deps.logger.error({ session_id: this.id, err: caught }, 'end of session lost'));
   }
 
-  #closedResource(closed: EventOf<'session.closed'>, now: number): SessionResource {
-    const { reason, error, user_audio_ms, reply_audio_ms } = closed;
-    return {
-      ...this.resource(),
-      status: 'closed',
-      user_audio_ms,
-      reply_audio_ms,
-      closed_at_ms: now,
-      close_reason: reason,
-      ...(error === undefined ? {} : { error }),
-    };
-  }
-
   #finish(record: EventRecord<EventOf<'session.closed'>>): void {
-    this.#timers.clearAll();
-    const { error, reason } = record;
-    const media = this.#connection?.media.counts();
-    if (media) {
-      this.#deps.metrics.frames.inc({ direction: 'in' }, media.frames_in);
-      this.#deps.metrics.frames.inc({ direction: 'out' }, media.frames_out);
-    }
-    this.#deps.metrics.framesDropped.inc(this.client.dropped);
-    this.client.close(error ? closeCodeOf(error.code, error.retryable) : 1000, error ? error.message : reason);
-    for (const id of this.#waiters.keys()) {
-      const over = new ParleyError('cancelled', `session ${this.id} ended: ${reason}`);
-      for (const waiter of this.#waiters.get(id) ?? []) waiter.reject(over);
-    }
-    this.#waiters.clear();
-    this.#handler = null;
-    this.#deps.ended(this, this.#closedResource(record, record.at_ms));
+    const { metrics, ended } = this.#deps;
+    const { error, reason, at_ms } = record;
+    const { frames_in, frames_out } = this.#provider.counts();
+    metrics.frames.inc({ direction: 'in' }, frames_in);
+    metrics.frames.inc({ direction: 'out' }, frames_out);
+    metrics.framesDropped.inc(this.client.dropped);
+    const code = error ? closeCodeOf(error.code, error.retryable) : 1000;
+    this.#leave(code, error?.message ?? reason, new ParleyError('cancelled', `session ${this.id} ended: ${reason}`));
+    ended(this, closedResource(this.resource(), record, at_ms));
   }
 
   // Nothing may be acknowledged that is not on disk, so there is nothing left to do but to stop.
   #broken(error: unknown): void {
     this.#deps.logger.error({ session_id: this.id, err: error }, 'the log cannot be written; the session is cut');
-    this.#abort.abort();
-    this.#timers.clearAll();
-    this.#connection?.close('internal');
-    this.client.close(closeCodeOf('internal'), 'the log of this session cannot be written');
-    for (const waiters of this.#waiters.values())
-      for (const waiter of waiters) waiter.reject(ParleyError.from(error, 'internal'));
-    this.#waiters.clear();
-    this.#handler = null;
+    this.#provider.close('internal');
+    this.#leave(
+      closeCodeOf('internal'),
+      'the log of this session cannot be written',
+      ParleyError.from(error, 'internal'),
+    );
     this.#deps.lost(this);
   }
-}
 
-/** What the end of a session writes beside its last event: its row, and the end of its root execution. */
-export function endOfSession(resource: SessionResource, now: number): Write[] {
-  const { workflow_id, execution_id, session_id, target, error, close_reason, created_at_ms } = resource;
-  return [
-    { op: 'session.update', session: resource },
-    {
-      op: 'execution.update',
-      execution: {
-        execution_id,
-        workflow_id,
-        session_id,
-        target,
-        kind: 'session',
-        status: error
-          ? 'failed'
-          : close_reason === 'max_duration'
-            ? 'timed_out'
-            : close_reason === 'drain'
-              ? 'cancelled'
-              : 'succeeded',
-        reason: close_reason ?? 'closed',
-        ...(error === undefined ? {} : { error }),
-        created_at_ms,
-        started_at_ms: created_at_ms,
-        finished_at_ms: now,
-        duration_ms: now - created_at_ms,
-      },
-    },
-  ];
+  #leave(close_code: number, reason: string, over: ParleyError): void {
+    this.#timers.clearAll();
+    this.client.close(close_code, reason);
+    this.#waiters.refuse(over);
+    this.handler.close();
+  }
 }

@@ -1,31 +1,15 @@
 // All sessions of this process: starts them, finds them, ends them, and picks up what an earlier process left.
 
-import {
-  type EventRecord,
-  type FunctionDeclaration,
-  fold,
-  initialState,
-  LIMITS,
-  newId,
-  ParleyError,
-  parseTarget,
-  replay,
-  resolveTools,
-  type ResolvedTool,
-  type SessionDeclaration,
-  type SessionResource,
-  type SessionState,
-  type StartRequest,
-  TIMES,
-  capabilityOf,
-  checkPair,
-} from '@parley/core';
+import { ParleyError, type SessionDeclaration, type SessionResource, type StartRequest } from '@parley/core';
 import type { RealtimeModel } from '@parley/providers';
 import type { AgentDirectory, ExecutionEngine } from '../agents/ports.ts';
 import type { ClaimRow, SessionQuery, Store, Write } from '../store/store.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
-import { endOfSession, Session } from './session.ts';
+import { admit } from './admission.ts';
+import { recoverSession } from './recovery.ts';
+import { newResource, rootExecution } from './resource.ts';
+import { Session } from './session.ts';
 
 export interface SessionsDeps {
   store: Store;
@@ -137,12 +121,10 @@ export class Sessions {
   }
 
   async #start(target: string, request: StartRequest, claim?: Claim): Promise<Started> {
-    const { agent, name } = parseTarget(target);
-    const declaration = this.#declarationOf(agent, name, target, request);
+    const admitted = admit(this.#deps, target, request);
+    const { agent, declaration, tools, model } = admitted;
     this.#checkRoom(target, declaration);
-    const model = this.#modelOf(declaration);
-    const tools = this.#toolsOf(agent, declaration);
-    const resource = this.#newResource(agent, target, declaration, tools, request, model);
+    const resource = newResource(admitted, this.#deps.now());
     const session = new Session(resource, declaration.client_events, {
       store: this.#deps.store,
       agents: this.#deps.agents,
@@ -209,100 +191,8 @@ export class Sessions {
   /** Ends, with a reason, every session that an earlier process left open: its provider connection is gone. */
   async recover(): Promise<number> {
     const left = await this.#deps.store.unfinishedSessions();
-    for (const row of left) await this.#recover(row);
+    for (const row of left) await recoverSession(this.#deps.store, row, this.#deps.now());
     return left.length;
-  }
-
-  async #recover(row: SessionResource): Promise<void> {
-    const { store, now } = this.#deps;
-    let state: SessionState = initialState();
-    for (let more = true; more; ) {
-      const page = await store.events(row.session_id, state.seq, 1000);
-      ({ state } = replay(
-        page.events.map((stored) => JSON.parse(stored.json) as EventRecord),
-        state,
-      ));
-      // A page of long entries is shorter than it was asked to be.
-      more = page.events.length > 0 && state.seq < page.last_seq;
-    }
-    const at_ms = now();
-    const error = {
-      code: 'unavailable' as const,
-      message: 'the server was restarted while the session was open',
-      retryable: true,
-    };
-    const closing = fold(
-      { ...state, closing: { reason: 'server_restarted', error } },
-      { type: 'session.closing', reason: 'server_restarted', by: 'server' },
-      at_ms,
-    );
-    const { turns, tool_calls, usage } = closing.state;
-    const closed = fold(
-      closing.state,
-      {
-        type: 'session.closed',
-        reason: 'server_restarted',
-        error,
-        duration_ms: at_ms - row.created_at_ms,
-        turns,
-        tool_calls,
-        user_audio_ms: row.user_audio_ms,
-        reply_audio_ms: row.reply_audio_ms,
-        usage,
-      },
-      at_ms,
-    );
-    const records = [...closing.records, ...closed.records];
-    const resource: SessionResource = {
-      ...row,
-      status: 'closed',
-      last_seq: closed.state.seq,
-      turns,
-      tool_calls,
-      usage,
-      closed_at_ms: at_ms,
-      close_reason: 'server_restarted',
-      error,
-    };
-    const events = records.map((record) => ({
-      seq: record.seq,
-      at_ms,
-      type: record.type,
-      json: JSON.stringify(record),
-    }));
-    await store.commit([...endOfSession(resource, at_ms), { op: 'events.append', session_id: row.session_id, events }]);
-  }
-
-  #declarationOf(agent: string, name: string, target: string, request: StartRequest): SessionDeclaration {
-    const declared = this.#deps.agents.session(agent, name);
-    if (!declared) {
-      if (this.#deps.agents.known(agent)) {
-        throw new ParleyError('not_found', `no connected agent ${agent} offers session '${name}'`, {
-          details: { target },
-        });
-      }
-      throw new ParleyError('not_found', `no agent named '${agent}' is registered`, { details: { target } });
-    }
-    if (request.provider !== undefined || request.transport !== undefined) {
-      const wanted = checkPair(request.provider ?? declared.provider, request.transport ?? declared.transport);
-      if (wanted.provider !== declared.provider || wanted.transport !== declared.transport) {
-        throw new ParleyError(
-          'invalid_argument',
-          `session ${target} is declared with provider=${declared.provider} transport=${declared.transport}; requested provider=${wanted.provider} transport=${wanted.transport}`,
-          { details: { declared: { provider: declared.provider, transport: declared.transport }, requested: wanted } },
-        );
-      }
-    }
-    if (Object.keys(request.metadata ?? {}).length > LIMITS.metadata_keys_max) {
-      throw new ParleyError('invalid_argument', `metadata may have at most ${LIMITS.metadata_keys_max} keys`);
-    }
-    const { model, voice, instructions } = request;
-    return {
-      ...declared,
-      ...(model === undefined ? {} : { model }),
-      ...(voice === undefined ? {} : { voice }),
-      ...(instructions === undefined ? {} : { instructions }),
-    };
   }
 
   #checkRoom(target: string, declaration: SessionDeclaration): void {
@@ -322,56 +212,6 @@ export class Sessions {
         details: { limit, current },
       });
     }
-  }
-
-  #modelOf(declaration: SessionDeclaration): RealtimeModel {
-    const model = this.#deps.model(declaration.provider);
-    if (model) return model;
-    throw new ParleyError(
-      'failed_precondition',
-      `provider '${declaration.provider}' is not configured on this server`,
-      {
-        details: { provider: declaration.provider },
-      },
-    );
-  }
-
-  #toolsOf(agent: string, declaration: SessionDeclaration): ResolvedTool[] {
-    const lookup = (owner: string, name: string): FunctionDeclaration | undefined =>
-      this.#deps.agents.function(owner, name);
-    return resolveTools(agent, declaration.tools, lookup);
-  }
-
-  #newResource(
-    agent: string,
-    target: string,
-    declaration: SessionDeclaration,
-    tools: ResolvedTool[],
-    request: StartRequest,
-    model: RealtimeModel,
-  ): SessionResource {
-    return {
-      session_id: newId('session'),
-      workflow_id: newId('workflow'),
-      execution_id: newId('execution'),
-      agent,
-      target,
-      status: 'starting',
-      provider: declaration.provider,
-      transport: declaration.transport,
-      model: declaration.model ?? model.capabilities.default_model,
-      voice: declaration.voice ?? model.capabilities.default_voice,
-      responder: declaration.responder,
-      tools,
-      tags: declaration.tags,
-      metadata: { ...declaration.metadata, ...request.metadata },
-      created_at_ms: this.#deps.now(),
-      last_seq: 1,
-      turns: 0,
-      tool_calls: 0,
-      user_audio_ms: 0,
-      reply_audio_ms: 0,
-    };
   }
 
   async #again(existing: ClaimRow, fingerprint: string): Promise<Started> {
@@ -408,24 +248,4 @@ export class Sessions {
       'session closed',
     );
   }
-}
-
-function rootExecution(resource: SessionResource) {
-  const { execution_id, workflow_id, session_id, target, created_at_ms } = resource;
-  return {
-    execution_id,
-    workflow_id,
-    session_id,
-    target,
-    kind: 'session' as const,
-    status: 'running' as const,
-    created_at_ms,
-    started_at_ms: created_at_ms,
-  };
-}
-
-/** How long a client token is good for. */
-export function tokenLifeMs(declaration: SessionDeclaration): number {
-  const provider = capabilityOf(declaration.provider)?.session_max_ms ?? TIMES.session_token_ms;
-  return Math.min(declaration.limits.max_duration_ms ?? TIMES.session_token_ms, provider, TIMES.session_token_ms);
 }
