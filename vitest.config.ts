@@ -31,6 +31,8 @@ export default defineConfig({
     environment: 'node',
     testTimeout: 20_000,
     hookTimeout: 60_000,
+    // A second, the default, is short where other processes are waited for.
+    expect: { poll: { timeout: 10_000 } },
     // Tests start real servers and processes: more of them at a time would only measure the scheduler.
     maxWorkers: 2,
     projects: [

@@ -4,7 +4,7 @@
 import { join } from 'node:path';
 import type { BatchStatusResponse, ExecutionResource, SessionResource, StartResponse } from '@parley/core';
 import { startSimulator } from '@parley/simulator';
-import { expect, test } from 'vitest';
+import { expect, test, vi } from 'vitest';
 import type { Api } from './support/api.ts';
 import { Cable } from './support/cable.ts';
 import { Client } from './support/client.ts';
@@ -12,6 +12,9 @@ import { temporary } from './support/directory.ts';
 import { EffectsAgent } from './support/effects.ts';
 import { SCRIPT } from './support/house.ts';
 import { ServerProcess } from './support/server-process.ts';
+
+// Processes are started here, on machines that may be busy.
+vi.setConfig({ testTimeout: 60_000 });
 
 const QUICK = { PARLEY_LIMITS: 'agent_resume_ms=500' };
 const TERMINAL = ['succeeded', 'failed', 'cancelled', 'timed_out', 'unknown'];
@@ -36,7 +39,7 @@ async function allEnded(api: Api, execution_ids: string[]): Promise<ExecutionRes
         found = await statuses(api, execution_ids);
         return found.filter((one) => !TERMINAL.includes(one.status)).map((one) => [one.target, one.status, one.reason]);
       },
-      { timeout: 15_000 },
+      { timeout: 30_000 },
     )
     .toEqual([]);
   return found;
@@ -70,7 +73,7 @@ test('kill -9 of the server during a hundred running executions: nothing is lost
 
   const hundred = names(100);
   const running = await Promise.all(hundred.map((name) => begin(server.api, name)));
-  await expect.poll(async () => (await agent.effects()).length, { timeout: 10_000 }).toBe(100);
+  await expect.poll(async () => (await agent.effects()).length, { timeout: 30_000 }).toBe(100);
   const queue = names(5, 'rare');
   const rare = await Promise.all(queue.map((name) => begin(server.api, name, 'worker.rare')));
   const sessions = await Promise.all(
@@ -82,7 +85,7 @@ test('kill -9 of the server during a hundred running executions: nothing is lost
   // Of these some are acknowledged before the end, and some are not.
   const last = Promise.allSettled(names(60, 'late').map((name) => begin(server.api, name)));
   const [first] = names(1, 'late');
-  await expect.poll(async () => (await agent.effects()).includes(first as string), { timeout: 10_000 }).toBe(true);
+  await expect.poll(async () => (await agent.effects()).includes(first as string), { timeout: 30_000 }).toBe(true);
   server.signal('SIGKILL');
   await server.exited;
   const acknowledged = (await last).flatMap((one) => (one.status === 'fulfilled' ? [one.value] : []));
@@ -116,7 +119,7 @@ test('kill -9 of an agent during a hundred running executions: each ends as unkn
   await using agent = await EffectsAgent.start(server.url, file);
   const hundred = names(100);
   const running = await Promise.all(hundred.map((name) => begin(server.api, name)));
-  await expect.poll(async () => (await agent.effects()).length, { timeout: 10_000 }).toBe(100);
+  await expect.poll(async () => (await agent.effects()).length, { timeout: 30_000 }).toBe(100);
   const hosted = await server.api.post<StartResponse>('/api/v1/sessions/worker.hosted/start', {});
   await using client = await Client.join(server.url, hosted);
   await server.api.until(hosted.session_id, 'handler.attached');
@@ -152,7 +155,7 @@ test('when both die, what was given out ends as unknown and what was not is run 
   await using server = await ServerProcess.start(data, simulator.url, QUICK);
   await using agent = await EffectsAgent.start(server.url, file);
   const rare = await Promise.all(names(4).map((name) => begin(server.api, name, 'worker.rare')));
-  await expect.poll(async () => (await agent.effects()).length, { timeout: 10_000 }).toBe(1);
+  await expect.poll(async () => (await agent.effects()).length, { timeout: 30_000 }).toBe(1);
   const [given] = await agent.effects();
   server.signal('SIGKILL');
   await Promise.all([server.exited, agent.kill()]);

@@ -3,12 +3,15 @@
 import { join } from 'node:path';
 import { PARLEY_EVENTS_SUBPROTOCOL, type StartResponse } from '@parley/core';
 import { type Simulator, startSimulator } from '@parley/simulator';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { afterAll, beforeAll, expect, test, vi } from 'vitest';
 import { Client } from './support/client.ts';
 import { temporary } from './support/directory.ts';
 import { EffectsAgent } from './support/effects.ts';
 import { SCRIPT } from './support/house.ts';
 import { ServerProcess } from './support/server-process.ts';
+
+// Processes are started here, on machines that may be busy.
+vi.setConfig({ testTimeout: 60_000 });
 
 let simulator: Simulator;
 beforeAll(async () => {
@@ -83,7 +86,7 @@ test('a call that is running is finished and answered before the server exits', 
   await using house = await running(60_000);
   const { api } = house.server;
   const call = api.post('/api/v1/execute/worker.effect', { input: { name: 'one' } });
-  await expect.poll(async () => (await house.agent.effects()).length, { timeout: 10_000 }).toBe(1);
+  await expect.poll(async () => (await house.agent.effects()).length, { timeout: 30_000 }).toBe(1);
   house.server.signal('SIGTERM');
   await expect.poll(async () => (await api.call('GET', '/ready')).status).toBe(503);
   expect(await api.refused('POST', '/api/v1/execute/worker.effect', { input: { name: 'two' } })).toMatchObject({
@@ -116,5 +119,7 @@ test('a second signal does not wait', async () => {
 
 test('a data directory that another server uses is refused', async () => {
   await using house = await running(1000);
-  await expect(ServerProcess.start(house.data, simulator.url)).rejects.toThrow('did not start: 1');
+  await expect(ServerProcess.start(house.data, simulator.url)).rejects.toThrow(
+    /did not start: 1: parley: failed_precondition: .* is in use/,
+  );
 });

@@ -127,3 +127,16 @@ test('a session that nobody joins ends, with a reason', async () => {
   const { session_id } = await house.start('support.voice');
   expect(await house.api.until(session_id, 'session.closed')).toMatchObject({ reason: 'idle_timeout' });
 });
+
+test('the routes answer by their other names too', async () => {
+  await using house = await House.open();
+  await house.serve(supportAgent().agent);
+  const { session_id } = await house.api.post<StartResponse>('/api/v1/session-targets/support.voice/start', {});
+  const path = `/api/v1/session-instances/${session_id}`;
+  expect(await house.api.get(path)).toMatchObject({ session_id, status: 'starting' });
+  await house.api.post(`${path}/tools/find_order`, { input: { order: '1' } });
+  expect(await house.api.get(`${path}/workflow`)).toMatchObject({ total_nodes: 2 });
+  expect(await house.api.get(`${path}/events?after=1`)).toMatchObject({ has_more: false });
+  await house.api.post(`${path}/close`);
+  await house.api.until(session_id, 'session.closed');
+});

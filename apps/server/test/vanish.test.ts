@@ -114,7 +114,7 @@ test('an agent that freezes is given up; what it says when it wakes changes noth
   agent.thaw();
   // Awake again, it takes new work.
   const after = () => house.api.call('POST', '/api/v1/execute/worker.effect', { input: { name: 'two' } });
-  await expect.poll(async () => (await after()).body, { timeout: 10_000 }).toMatchObject({ status: 'succeeded' });
+  await expect.poll(async () => (await after()).body).toMatchObject({ status: 'succeeded' });
   expect(await house.api.get(path)).toEqual(ended);
   expect((await agent.effects()).filter((name) => name === 'one')).toHaveLength(1);
 });

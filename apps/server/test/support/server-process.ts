@@ -14,9 +14,11 @@ export class ServerProcess implements AsyncDisposable {
   /** Resolves with the exit code, or the signal. */
   readonly exited: Promise<number | string>;
   readonly #child: ChildProcess;
+  readonly #log: string[];
 
-  private constructor(url: string, child: ChildProcess, exited: Promise<number | string>) {
+  private constructor(url: string, child: ChildProcess, exited: Promise<number | string>, log: string[]) {
     this.url = url;
+    this.#log = log;
     this.api = new Api(url);
     this.exited = exited;
     this.#child = child;
@@ -24,7 +26,7 @@ export class ServerProcess implements AsyncDisposable {
 
   static async start(data: string, simulator: string, env: Record<string, string> = {}): Promise<ServerProcess> {
     const child = spawn(process.execPath, [MAIN], {
-      stdio: ['ignore', 'pipe', 'inherit'],
+      stdio: ['ignore', 'pipe', 'pipe'],
       env: {
         PARLEY_PORT: '0',
         PARLEY_DATA: data,
@@ -33,9 +35,16 @@ export class ServerProcess implements AsyncDisposable {
         ...env,
       },
     });
+    const log: string[] = [];
+    child.stderr.setEncoding('utf8').on('data', (piece: string) => log.push(piece));
     const exited = once(child, 'exit').then(([code, signal]) => (code ?? signal) as number | string);
-    for await (const url of createInterface(child.stdout)) return new ServerProcess(url, child, exited);
-    throw new Error(`the server did not start: ${await exited}`);
+    for await (const url of createInterface(child.stdout)) return new ServerProcess(url, child, exited, log);
+    throw new Error(`the server did not start: ${await exited}: ${log.join('')}`);
+  }
+
+  /** What it wrote to stderr so far. */
+  get log(): string {
+    return this.#log.join('');
   }
 
   signal(name: 'SIGTERM' | 'SIGKILL'): void {
