@@ -44,6 +44,9 @@ test('without a key only loopback names and pages of loopback origins are answer
   for (const host of ['127.0.0.1', 'localhost:7700', '[::1]:7700']) expect((await ask({ host })).status).toBe(200);
   for (const host of ['evil.example', '127.0.0.1.evil.example', 'localhost.evil.example']) {
     expect((await ask({ host })).status).toBe(403);
+    // A page behind a name of its own may send whatever it likes: a key that nobody made is not a reason to answer.
+    expect((await ask({ host, authorization: 'Bearer anything' })).status).toBe(403);
+    expect((await ask({ host, 'x-api-key': 'anything' })).status).toBe(403);
   }
   const page = await ask({ origin: 'https://evil.example' });
   expect(page.status).toBe(403);

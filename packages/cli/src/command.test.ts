@@ -20,7 +20,7 @@ test('--version and --help are answers: they go to stdout with exit code 0', asy
   expect(version).toMatchObject({ code: 0, stdout: expect.stringMatching(/^\d+\.\d+\.\d+\n$/) as string, stderr: '' });
   const help = await parley(['--help']);
   expect(help.code).toBe(0);
-  for (const word of ['serve', 'simulate', 'session', 'agents', 'execute', 'doctor', 'Exit codes', 'PARLEY_URL']) {
+  for (const word of ['serve', 'simulator', 'session', 'agents', 'execute', 'doctor', 'Exit codes', 'PARLEY_URL']) {
     expect(help.stdout).toContain(word);
   }
 });

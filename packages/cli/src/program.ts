@@ -7,7 +7,7 @@ import { doctor } from './commands/doctor.ts';
 import { execute } from './commands/execute.ts';
 import { serve } from './commands/serve.ts';
 import { session } from './commands/session.ts';
-import { simulate } from './commands/simulate.ts';
+import { simulator } from './commands/simulator.ts';
 import { VERSION } from './context.ts';
 
 const EXIT_CODES = `
@@ -34,7 +34,7 @@ export function createProgram(): Command {
     .showHelpAfterError('(parley --help shows what there is)')
     .exitOverride();
   serve(program);
-  simulate(program);
+  simulator(program);
   session(program);
   agents(program);
   execute(program);

@@ -37,10 +37,10 @@ test('serve refuses an open address without a key', async () => {
   expect(ran.stderr).toMatch(/^parley: failed_precondition: refusing to listen on 0\.0\.0\.0 without a key/);
 });
 
-test('simulate runs a provider with a script of its own', async () => {
+test('simulator runs a provider with a script of its own', async () => {
   const script = join(mkdtempSync(join(tmpdir(), 'parley-')), 'script.yaml');
   writeFileSync(script, 'rules:\n  - heard: hello\n    say: Good day.\notherwise: What?\n');
-  await using simulator = await background(['simulate', '--script', script, '--json']);
+  await using simulator = await background(['simulator', '--script', script, '--json']);
   const { url, ws_url } = JSON.parse(simulator.firstLine) as { url: string; ws_url: string };
   expect(ws_url).toMatch(/^ws:/);
   expect((await fetch(`${url}/v1/nothing`)).status).toBe(404);
@@ -51,6 +51,6 @@ test('a script that is not one is exit code 2', async () => {
   const script = join(mkdtempSync(join(tmpdir(), 'parley-')), 'script.yaml');
   writeFileSync(script, 'rules: nonsense\n');
   for (const path of [script, '/nowhere.yaml']) {
-    expect(await parley(['simulate', '--script', path])).toMatchObject({ code: 2, stdout: '' });
+    expect(await parley(['simulator', '--script', path])).toMatchObject({ code: 2, stdout: '' });
   }
 });

@@ -34,10 +34,10 @@ export class Access {
    */
   principal(headers: IncomingHttpHeaders, now_ms: number): Principal {
     const credential = credentialOf(headers);
-    this.#checkOrigin(headers, credential !== null);
+    this.#checkOrigin(headers);
     if (credential === null) {
       if (this.#keys.any) throw new ParleyError('unauthenticated', 'a key is required: send Authorization: Bearer KEY');
-      return ANONYMOUS;
+      return anonymous(headers);
     }
     if (looksLikeSessionToken(credential)) {
       const session_id = this.#tokens.verify(credential, now_ms);
@@ -46,7 +46,7 @@ export class Access {
     const row = this.#keys.find(credential);
     if (row) return { id: row.key_id, scopes: row.scopes };
     // An open server asks for nothing, so a key that it does not know is not a reason to refuse.
-    if (!this.#keys.any) return ANONYMOUS;
+    if (!this.#keys.any) return anonymous(headers);
     throw new ParleyError('unauthenticated', 'the key is not known here');
   }
 
@@ -60,25 +60,26 @@ export class Access {
     }
   }
 
-  // A page of any site can reach a loopback server through the browser of the person at it, and a name that resolves to
-  // 127.0.0.1 makes that page look local. So without a credential both the page and the name must be local.
-  #checkOrigin(headers: IncomingHttpHeaders, hasCredential: boolean): void {
-    const { origin, host } = headers;
+  #checkOrigin({ origin }: IncomingHttpHeaders): void {
     if (origin !== undefined && !this.allowsOrigin(origin)) {
       throw new ParleyError(
         'permission_denied',
         `pages of ${origin.slice(0, 128)} may not call this server; allow it with PARLEY_ALLOWED_ORIGINS`,
       );
     }
-    if (hasCredential || this.#keys.any) return;
-    const name = (host ?? '').replace(/:\d+$/, '');
-    if (!isLoopback(name)) {
-      throw new ParleyError(
-        'permission_denied',
-        `without a key this server answers to loopback names only, not to '${name.slice(0, 128)}'`,
-      );
-    }
   }
+}
+
+// A page of any site can reach a loopback server through the browser of the person at it, and a name that resolves to
+// 127.0.0.1 makes that page look local: it sends no Origin, and may send any credential. So whoever is let in without
+// one that is known here must have asked for a local name.
+function anonymous({ host }: IncomingHttpHeaders): Principal {
+  const name = (host ?? '').replace(/:\d+$/, '');
+  if (isLoopback(name)) return ANONYMOUS;
+  throw new ParleyError(
+    'permission_denied',
+    `without a key this server answers to loopback names only, not to '${name.slice(0, 128)}'`,
+  );
 }
 
 /** Throws `permission_denied` unless the principal has the scope, or a token for this session. */

@@ -155,6 +155,12 @@ test('a provider that is not there is unavailable', async () => {
   expect(await refusal(model.connect(SESSION))).toMatchObject({ code: 'unavailable', retryable: true });
 });
 
+test.each(['', 'api.openai.com/v1', 'file:///v1'])('an address that cannot be is refused at once: %j', (base_url) => {
+  expect(() => createModel('openai', { base_url, key })).toThrow(
+    'base_url must start with http://, https://, ws:// or wss://',
+  );
+});
+
 test('a second session.updated is not a second session', async () => {
   const peer = await provider({
     update: (self, { session }) => self.say({ type: 'session.updated', session }, { type: 'session.updated', session }),

@@ -14,6 +14,7 @@ export class OpenAIModel implements RealtimeModel {
   readonly provider: string;
   readonly capabilities: ProviderCapability;
   readonly #config: ModelConfig;
+  readonly #url: URL;
   readonly #clock: Clock;
 
   constructor(config: ModelConfig, provider = 'openai', clock: Clock = systemClock) {
@@ -22,6 +23,8 @@ export class OpenAIModel implements RealtimeModel {
     this.provider = provider;
     this.capabilities = capabilities;
     this.#config = config;
+    // Looked at now: who starts a server should hear of a mistyped address, and not whoever calls first.
+    this.#url = realtimeUrl(config.base_url);
     this.#clock = clock;
   }
 
@@ -30,7 +33,7 @@ export class OpenAIModel implements RealtimeModel {
     const clock = this.#clock;
     const redact = redactor(key, options.instructions);
     const began_ms = clock.now();
-    const socket = await dialFrameSocket(realtimeUrl(this.#config.base_url, options.model), {
+    const socket = await dialFrameSocket(ofModel(this.#url, options.model), {
       headers: {
         ...(key === undefined ? {} : { Authorization: `Bearer ${key}` }),
         ...(options.safety_id === undefined ? {} : { 'OpenAI-Safety-Identifier': options.safety_id }),
@@ -55,8 +58,8 @@ export class OpenAIModel implements RealtimeModel {
   }
 }
 
-/** `wss://…/v1/realtime?model=…` of a base URL. */
-function realtimeUrl(base_url: string, model: string): string {
+/** `wss://…/v1/realtime` of a base URL. */
+function realtimeUrl(base_url: string): URL {
   const url = URL.parse(base_url);
   const scheme = url && SCHEMES.get(url.protocol);
   if (!url || !scheme) {
@@ -64,6 +67,11 @@ function realtimeUrl(base_url: string, model: string): string {
   }
   url.protocol = scheme;
   url.pathname = `${url.pathname.replace(/\/+$/, '')}/realtime`;
+  return url;
+}
+
+function ofModel(realtime: URL, model: string): string {
+  const url = new URL(realtime);
   url.search = new URLSearchParams({ model }).toString();
   return url.href;
 }

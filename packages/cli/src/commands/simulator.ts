@@ -1,4 +1,4 @@
-// parley simulate
+// parley simulator
 
 import { readFileSync } from 'node:fs';
 import { ParleyError } from '@parley/client';
@@ -7,37 +7,37 @@ import { type GlobalOptions, integer } from '../context.ts';
 import { note, write, writeJson } from '../output.ts';
 import { untilSignal } from '../signals.ts';
 
-interface SimulateOptions extends GlobalOptions {
+interface SimulatorOptions extends GlobalOptions {
   port: string;
   script?: string;
   tls?: boolean;
 }
 
-export function simulate(program: Command): void {
+export function simulator(program: Command): void {
   program
-    .command('simulate')
+    .command('simulator')
     .description('run the model simulator alone: a realtime provider that needs no key and no network')
     .option('--port <port>', 'where to listen; 0 takes a free one', '0')
     .option('--script <file>', 'what it says and which tools it calls, as YAML or JSON')
     .option('--tls', 'also listen with TLS, for clients that insist on wss:')
-    .action(async (_options: SimulateOptions, command: Command) => {
-      const options = command.optsWithGlobals<SimulateOptions>();
+    .action(async (_options: SimulatorOptions, command: Command) => {
+      const options = command.optsWithGlobals<SimulatorOptions>();
       const { parseScript, startSimulator } = await import('@parley/simulator');
-      const simulator = await startSimulator({
+      const running = await startSimulator({
         port: integer('--port', options.port, 0, 65_535),
         tlsPort: options.tls ? 0 : null,
         ...(options.script === undefined ? {} : { script: parseScript(read(options.script)) }),
       });
-      const { url, wsUrl, tls } = simulator;
+      const { url, wsUrl, tls } = running;
       if (options.json) await writeJson({ url, ws_url: wsUrl, ...(tls ? { tls } : {}) });
       else {
         await write(`${url}\n`);
         note(`websocket: ${wsUrl}`);
-        if (tls) note(`with TLS: ${tls.url} (authority: parley simulate --tls --json prints it)`);
+        if (tls) note(`with TLS: ${tls.url} (authority: parley simulator --tls --json prints it)`);
         note(`for a control plane: PARLEY_SIMULATOR_URL=${url}/v1 parley serve`);
       }
       await untilSignal();
-      await simulator.close();
+      await running.close();
     });
 }
 
