@@ -103,7 +103,8 @@ export class Session {
     const media = this.#connection?.media.counts();
     return {
       ...this.#start,
-      status: phase === 'new' ? 'starting' : phase,
+      // Until its end is on disk, and the row says why, a session is closing.
+      status: phase === 'new' ? 'starting' : phase === 'closed' ? 'closing' : phase,
       last_seq: seq,
       turns,
       tool_calls,
