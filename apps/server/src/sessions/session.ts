@@ -101,7 +101,8 @@ export class Session {
   resource(): SessionResource {
     const { phase, seq, turns, tool_calls, usage } = this.state;
     const { user_audio_ms, reply_audio_ms } = this.#provider.counts();
-    const status = phase === 'new' ? 'starting' : phase;
+    // Until its end is on disk, and the row says why, a session is closing.
+    const status = phase === 'new' ? 'starting' : phase === 'closed' ? 'closing' : phase;
     return { ...this.#start, status, last_seq: seq, turns, tool_calls, usage, user_audio_ms, reply_audio_ms };
   }
 
