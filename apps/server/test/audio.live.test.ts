@@ -2,10 +2,13 @@
 
 import { Agent } from '@parley/session';
 import { decodeSpeech, encodeSpeech } from '@parley/simulator/speech';
-import { expect, test } from 'vitest';
+import { expect, test, vi } from 'vitest';
 import type { Client } from './support/client.ts';
 import { House } from './support/house.ts';
 import { supportAgent } from './support/support-agent.ts';
+
+// Sound is made and read here, on machines that may be busy.
+vi.setConfig({ testTimeout: 60_000 });
 
 const RATE = 24_000;
 const CHUNK = RATE / 50;

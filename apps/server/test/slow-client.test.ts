@@ -1,8 +1,11 @@
 // A client that stops reading: what waits for it is bounded, it loses audio first, and the session outlives it.
 
-import { expect, test } from 'vitest';
+import { expect, test, vi } from 'vitest';
 import { Agent } from '@parley/session';
 import { House, TEXT } from './support/house.ts';
+
+// Many megabytes have to fill the buffers of two systems.
+vi.setConfig({ testTimeout: 60_000 });
 
 const BOUNDS = { client_soft_bytes: 64 * 1024, client_hard_bytes: 1024 * 1024, client_patience_ms: 100 };
 

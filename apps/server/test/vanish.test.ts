@@ -2,10 +2,13 @@
 
 import { join } from 'node:path';
 import type { ExecutionResource } from '@parley/core';
-import { expect, test } from 'vitest';
+import { expect, test, vi } from 'vitest';
 import { House, QUICK } from './support/house.ts';
 import { EffectsAgent } from './support/effects.ts';
 import { supportAgent } from './support/support-agent.ts';
+
+// Agents are processes here, on machines that may be busy.
+vi.setConfig({ testTimeout: 60_000 });
 
 test('a client that is cut off mid-tool finds the answer when it comes back', async () => {
   await using house = await House.open();
