@@ -104,7 +104,12 @@ test('a tool that is called over HTTP is judged as the model would be', async ()
     status: 409,
     code: 'already_exists',
   });
-  expect(support.found).toEqual([{ order: '2' }, { order: '2' }]);
+  const once = { 'idempotency-key': 'the-refund-of-order-1' };
+  await house.api.post(`${tools}/find_order`, { input: { order: '1' } }, once);
+  expect(await house.api.refused('POST', `${tools}/find_order`, { input: { order: '1' } }, once)).toMatchObject({
+    code: 'already_exists',
+  });
+  expect(support.found).toEqual([{ order: '2' }, { order: '2' }, { order: '1' }]);
 
   const broken = await house.api.post<ExecutionResource>(`${tools}/broken`, {});
   expect(broken).toMatchObject({

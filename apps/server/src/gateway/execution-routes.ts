@@ -18,6 +18,14 @@ import type { EventStreams } from './sse.ts';
 
 const STATUSES = ['queued', 'running', 'succeeded', 'failed', 'cancelled', 'timed_out', 'unknown'] as const;
 
+const EXECUTE_HEADERS = {
+  'Idempotency-Key': 'the same key and request again is the same execution',
+  'X-Session-ID': 'the open session of which it is to be a part',
+  'X-Parent-Execution-ID': 'the execution under which it is to stand',
+  'X-Workflow-ID': 'the workflow of its parent, or one to begin',
+  'X-Execution-ID': 'its id, where the caller chose one',
+};
+
 export function executionRoutes(executions: Executions, sessions: Sessions, streams: EventStreams): Route[] {
   const begin = async ({ params, body, headers, principal, reply }: RouteContext) => {
     const target = params['target'] as string;
@@ -60,6 +68,7 @@ export function executionRoutes(executions: Executions, sessions: Sessions, stre
       path: '/api/v1/execute/:target',
       summary: 'Run a function (agent.function) and wait for its end. 202 when it still runs after its timeout.',
       scope: 'start',
+      headers: EXECUTE_HEADERS,
       request: 'ExecuteRequest',
       response: 'ExecutionResource',
       async handle(context) {
@@ -74,6 +83,7 @@ export function executionRoutes(executions: Executions, sessions: Sessions, stre
       path: '/api/v1/execute/async/:target',
       summary: 'Admit a function call; it is on disk when this answers.',
       scope: 'start',
+      headers: EXECUTE_HEADERS,
       request: 'ExecuteRequest',
       response: 'ExecutionResource',
       status: 202,

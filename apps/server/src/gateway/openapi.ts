@@ -38,12 +38,8 @@ function operation(route: Route): Json {
       required: true,
       schema: { type: 'string' },
     })),
-    ...Object.entries(route.query ?? {}).map(([name, description]) => ({
-      name,
-      in: 'query',
-      description,
-      schema: { type: 'string' },
-    })),
+    ...described('query', route.query),
+    ...described('header', route.headers),
   ];
   const ok = String(route.status ?? 200);
   return {
@@ -61,6 +57,15 @@ function operation(route: Route): Json {
     },
     ...(route.scope === 'public' ? { security: [] } : {}),
   };
+}
+
+function described(place: 'query' | 'header', names: Record<string, string> = {}): Json[] {
+  return Object.entries(names).map(([name, description]) => ({
+    name,
+    in: place,
+    description,
+    schema: { type: 'string' },
+  }));
 }
 
 function reference(name: ContractName): Json {

@@ -33,6 +33,8 @@ export interface Route {
   /** Default 200. */
   status?: number;
   query?: Record<string, string>;
+  /** Headers that it heeds, besides those of access. */
+  headers?: Record<string, string>;
   handle: (context: RouteContext) => Promise<unknown>;
 }
 

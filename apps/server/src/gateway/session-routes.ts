@@ -72,6 +72,7 @@ export function sessionRoutes({ sessions, store, tokens, streams, now }: Session
       aliases: ['/api/v1/session-targets/:id/start'],
       summary: 'Start a session of a target (agent.session).',
       scope: 'start',
+      headers: { 'Idempotency-Key': 'the same key and request again is the same session' },
       request: 'StartRequest',
       response: 'StartResponse',
       status: 201,
@@ -133,6 +134,7 @@ export function sessionRoutes({ sessions, store, tokens, streams, now }: Session
         after: 'the last seq that is known, default 0',
         limit: `1 to ${EVENTS_PAGE_MAX}, default ${EVENTS_PAGE}`,
       },
+      headers: { 'Last-Event-ID': 'what `after` says, from a stream that comes back' },
       async handle(context) {
         const { params, query, headers } = context;
         const session_id = params['id'] as string;
@@ -156,11 +158,15 @@ export function sessionRoutes({ sessions, store, tokens, streams, now }: Session
       summary: "Call a tool of the session's allowlist; answers with the execution once it ended.",
       scope: 'start',
       token: true,
+      headers: { 'Idempotency-Key': 'the same key again is refused, and the tool does not run again' },
       request: 'ToolRequest',
       response: 'ExecutionResource',
-      async handle({ params, body, reply }) {
+      async handle({ params, body, headers, reply }) {
         const session = await sessions.live(params['id'] as string);
-        const { input, target, call_id = newId('call') } = body as ToolRequest;
+        const key = headerOf(headers, 'idempotency-key');
+        // A key names the call: repeated, it is refused as one that was made before, and its tool does not run again.
+        const named = key === undefined ? newId('call') : `call_${fingerprintOf('key', key)}`;
+        const { input, target, call_id = named } = body as ToolRequest;
         const name = toolName(session.resource(), params['tool'] as string, target);
         const { execution_id, status, output, error, duration_ms } = await session.call(name, input, call_id);
         const { workflow_id, execution_id: parent_execution_id, session_id, tools } = session.resource();
