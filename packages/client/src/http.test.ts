@@ -33,6 +33,12 @@ test('an answer of something that is not Parley becomes an error by its status',
   const error = await thrownBy(new ParleyClient({ url: peer.url }).sessions.get('sess_1'));
   expect(error.code).toBe('permission_denied');
   expect(error.message).toContain('<h1>Proxy</h1>');
+
+  const theirs = { error: { code: 'invalid_api_key', message: 'no', type: 'invalid_request_error', param: null } };
+  peer.route(`GET ${SESSION}`, null, () => ({ status: 401, text: JSON.stringify(theirs) }));
+  const other = await thrownBy(new ParleyClient({ url: peer.url }).sessions.get('sess_1'));
+  expect(other.code).toBe('unauthenticated');
+  expect(other.message).toContain('without a Parley error body');
 });
 
 test('nobody at the address is unavailable, and the message names the address', async () => {

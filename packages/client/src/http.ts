@@ -1,6 +1,6 @@
 // One HTTP exchange with the control plane: headers, deadline, retries, and errors of the one shape.
 
-import { type ErrorCode, ParleyError } from '@parley/core';
+import { type ErrorCode, ParleyError, isErrorCode } from '@parley/core';
 
 export interface HttpOptions {
   /** Where the control plane listens: `http://127.0.0.1:7700`. */
@@ -239,7 +239,9 @@ function jsonOf(text: string): unknown {
 function isErrorBody(body: unknown): boolean {
   if (typeof body !== 'object' || body === null || !('error' in body)) return false;
   const { error } = body;
-  return typeof error === 'object' && error !== null && 'code' in error && 'message' in error;
+  if (typeof error !== 'object' || error === null || !('code' in error) || !('message' in error)) return false;
+  // Other services answer errors of this shape too, with codes of their own.
+  return isErrorCode(error.code);
 }
 
 function excerpt(text: string): string {

@@ -49,8 +49,10 @@ export class AgentEntry {
 
   resource(): AgentResource {
     const links: AgentResource['links'] = [];
+    let { last_seen_ms } = this;
     for (const { link, registration, executions, sessions } of this.instances.values()) {
       if (link?.state.kind !== 'up') continue;
+      last_seen_ms = Math.max(last_seen_ms, Math.round(link.heard_at_ms));
       links.push({
         link_id: link.link_id,
         instance_id: registration.instance_id,
@@ -69,7 +71,7 @@ export class AgentEntry {
       links,
       sessions: [...this.last.sessions.values()],
       functions: [...this.last.functions.values()],
-      last_seen_ms: this.last_seen_ms,
+      last_seen_ms,
     };
   }
 }

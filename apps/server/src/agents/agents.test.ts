@@ -113,8 +113,11 @@ test('a silent link is closed when its lease is over, one with heartbeats is not
   await using server = await TestServer.open();
   const silent = await server.agent();
   const alive = await server.agent({ agent: 'alive' });
+  const seen = () => server.agents.get('alive')?.last_seen_ms ?? 0;
+  const before = seen();
   server.clock.advance(20_000);
   await alive.settle();
+  expect(seen()).toBe(before + 20_000);
   server.clock.advance(15_000);
   expect(await silent.closed).toMatchObject({ code: 4004 });
   await alive.settle();

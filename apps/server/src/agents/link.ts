@@ -57,6 +57,11 @@ export class AgentLink implements HandlerLink {
     socket.onClose((close) => owner.closed(this, close));
   }
 
+  /** Unix milliseconds of the last frame. */
+  get heard_at_ms(): number {
+    return this.#clock.wall() - (this.#clock.now() - this.heard);
+  }
+
   get instance_id(): string {
     return this.state.kind === 'up' ? this.state.instance.instance_id : '';
   }
