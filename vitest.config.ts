@@ -1,7 +1,7 @@
 // One run over every package: `npm test` builds first, because packages import each other as built.
 import { existsSync, globSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { configDefaults, defineConfig } from 'vitest/config';
+import { configDefaults, defineConfig, type TestProjectConfiguration } from 'vitest/config';
 
 const folders = globSync(['packages/*/package.json', 'apps/*/package.json'], { cwd: import.meta.dirname })
   .map((path) => dirname(path))
@@ -12,7 +12,7 @@ const include = ['src/**/*.test.{ts,tsx}', 'test/**/*.test.{ts,tsx}'];
 // after everything else, one at a time.
 const live = ['src/**/*.live.test.ts', 'test/**/*.live.test.ts'];
 
-function projects(folder: string) {
+function projects(folder: string): TestProjectConfiguration[] {
   const root = join(import.meta.dirname, folder);
   const own = join(folder, 'vitest.config.ts');
   if (existsSync(join(import.meta.dirname, own))) return [own];

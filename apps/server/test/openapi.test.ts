@@ -99,3 +99,18 @@ test('it has the structure of OpenAPI 3.1', () => {
     expect(says || schema['description'] === 'Any JSON value.').toBe(true);
   }
 });
+
+test('headers that a route heeds are described', () => {
+  const headers = (path: string) => {
+    const post = api.paths[path]?.['post'] as { parameters?: { name: string; in: string }[] } | undefined;
+    return (post?.parameters ?? []).filter((one) => one.in === 'header').map((one) => one.name);
+  };
+  expect(headers('/api/v1/sessions/{id}/start')).toEqual(['Idempotency-Key']);
+  expect(headers('/api/v1/execute/{target}')).toEqual([
+    'Idempotency-Key',
+    'X-Session-ID',
+    'X-Parent-Execution-ID',
+    'X-Workflow-ID',
+    'X-Execution-ID',
+  ]);
+});

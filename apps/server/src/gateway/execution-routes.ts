@@ -22,7 +22,7 @@ const EXECUTE_HEADERS = {
   'Idempotency-Key': 'the same key and request again is the same execution',
   'X-Session-ID': 'the open session of which it is to be a part',
   'X-Parent-Execution-ID': 'the execution under which it is to stand',
-  'X-Workflow-ID': 'the workflow of its parent, or one to begin',
+  'X-Workflow-ID': 'the workflow that it belongs to; that of its parent where it has one',
   'X-Execution-ID': 'its id, where the caller chose one',
 };
 
