@@ -1,0 +1,74 @@
+import assert from 'node:assert/strict';
+import { PacedSink, SAMPLE_RATE, startCall } from '@parley/client';
+import { encodeSpeech } from '@parley/simulator/speech';
+import type { Cases } from './case.ts';
+import { AGENT } from './house.ts';
+
+const LONG = Array(3).fill('one two three four five six seven eight nine ten').join(' ');
+/** How much of it the user hears before they speak: a good part, and far from all. */
+const HEARD_MS = 1_500;
+
+export const interrupt: Cases = {
+  async 'a user who speaks over the agent cuts what it says, and the handler knows what was heard'({ house, signal }) {
+    await house.agentUp(signal);
+    const speaks = Promise.withResolvers<void>();
+    let heard = 0;
+    const sink = new PacedSink({
+      onHeard: (pcm) => {
+        heard += pcm.length;
+        if (heard >= (SAMPLE_RATE * HEARD_MS) / 1000) speaks.resolve();
+      },
+    });
+    async function* source(): AsyncGenerator<Int16Array> {
+      const words = await encodeSpeech('stop please');
+      await speaks.promise;
+      yield words;
+    }
+    const { session_id, client_token } = await house.client.sessions.start(`${AGENT}.interrupt`);
+    const call = await startCall({
+      url: house.server.url,
+      sessionId: session_id,
+      token: client_token,
+      audio: { source: source(), sink },
+      signal,
+    });
+    const log = house.logOf(session_id);
+    await log.until(signal, 'handler.attached');
+    call.sendText('count');
+    const cut = await log.until(signal, 'say.completed');
+    assert.equal(cut.interrupted, true);
+    assert.ok(cut.spoken_text !== '' && cut.spoken_text !== LONG && LONG.startsWith(cut.spoken_text), cut.spoken_text);
+    const turn = await log.until(signal, 'turn.completed', ({ source: from }) => from === 'audio');
+    assert.equal(turn.text, 'stop please');
+    const next = await log.until(signal, 'say.requested', ({ seq }) => seq > cut.seq);
+    assert.equal(next.text, `cut after: ${cut.spoken_text}`);
+    const said = await log.until(signal, 'say.completed', ({ seq }) => seq > cut.seq);
+    assert.deepEqual([said.interrupted, said.spoken_text], [false, next.text]);
+    await call.hangUp();
+  },
+
+  async 'work for a turn is cancelled when the user goes on speaking'({ house, signal }) {
+    await house.agentUp(signal);
+    const call = await house.call('cancel');
+    call.type('work');
+    const execution_id = await house.child(signal, call.workflow_id, `${AGENT}.slow`);
+    await house.note(signal, execution_id, 'started');
+    call.type('never mind');
+    assert.equal(await call.answer(signal), 'heard never mind');
+    assert.equal((await house.client.executions.wait(execution_id, { signal })).status, 'cancelled');
+    await house.note(signal, execution_id, 'cancelled');
+    await call.close(signal);
+  },
+
+  async 'the end of a session cancels what its handler waits for'({ house, signal }) {
+    await house.agentUp(signal);
+    const call = await house.call('cancel');
+    call.type('work');
+    const execution_id = await house.child(signal, call.workflow_id, `${AGENT}.slow`);
+    await house.note(signal, execution_id, 'started');
+    await call.close(signal);
+    assert.equal((await house.client.executions.wait(execution_id, { signal })).status, 'cancelled');
+    // A handler that saw its session end has not failed, and the agent has room for the next.
+    assert.ok(!(await call.log()).some(({ type }) => type === 'handler.failed'));
+  },
+};
