@@ -7,7 +7,7 @@ export const functions: Cases = {
     await house.agentUp(signal);
     const listed = await house.listed();
     const names = (all: readonly { name: string }[] | undefined) => (all ?? []).map(({ name }) => name).sort();
-    const offered = 'big block chain echo fail nested refuse slow wait';
+    const offered = 'big block chain echo fail nested refuse seen slow wait';
     const sessions = 'cancel control interrupt never parrot throws tools workflow';
     assert.equal(names(listed?.functions).join(' '), offered);
     assert.equal(names(listed?.sessions).join(' '), sessions);
@@ -86,36 +86,33 @@ export const functions: Cases = {
     assert.deepEqual([missing.status, missing.error?.code], ['failed', 'not_found']);
   },
 
-  async 'an execution that is cancelled is told so, and ends as cancelled'({ house, signal }) {
+  async 'an execution that is cancelled ends as cancelled, and its work stops'({ house, signal }) {
     await house.agentUp(signal);
-    const { execution_id } = await house.client.executions.executeAsync('testee.slow', {});
-    await house.note(signal, execution_id, 'started');
-    await house.client.executions.cancel(execution_id, 'not needed any more');
-    const { status } = await house.client.executions.wait(execution_id, { signal });
-    assert.equal(status, 'cancelled');
-    await house.note(signal, execution_id, 'cancelled');
+    await house.slowCancelled(
+      signal,
+      async () => (await house.client.executions.executeAsync('testee.slow', {})).execution_id,
+      (id) => house.client.executions.cancel(id, 'not needed any more'),
+    );
   },
 
-  async 'an execution that is not done in its time is cancelled, and ends as timed_out'({ house, signal }) {
+  async 'an execution that is not done in its time ends as timed_out, and its work stops'({ house, signal }) {
     await house.agentUp(signal);
-    const { status, error, execution_id } = await house.client.executions.execute(
-      'testee.slow',
-      {},
-      { timeoutMs: 600 },
-    );
-    assert.deepEqual([status, error?.code], ['timed_out', 'deadline_exceeded']);
-    await house.note(signal, execution_id, 'cancelled');
+    const starts = async () => {
+      const { execution_id } = await house.client.executions.executeAsync('testee.slow', {}, { timeoutMs: 600 });
+      return execution_id;
+    };
+    await house.slowCancelled(signal, starts, async () => {}, 'timed_out');
   },
 
   async 'a parent that is cancelled takes its child with it'({ house, signal }) {
     await house.agentUp(signal);
     const parent = await house.client.executions.executeAsync('testee.chain', { target: 'testee.slow' });
-    const child = await house.child(signal, parent.workflow_id, 'testee.slow');
-    await house.note(signal, child, 'started');
-    await house.client.executions.cancel(parent.execution_id);
-    for (const id of [parent.execution_id, child]) {
-      assert.equal((await house.client.executions.wait(id, { signal })).status, 'cancelled');
-    }
+    await house.slowCancelled(
+      signal,
+      () => house.child(signal, parent.workflow_id, 'testee.slow'),
+      () => house.client.executions.cancel(parent.execution_id),
+    );
+    assert.equal((await house.client.executions.get(parent.execution_id)).status, 'cancelled');
   },
 
   async 'an output that is too large is an error and not a broken link'({ house, signal }) {

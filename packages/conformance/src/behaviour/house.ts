@@ -18,10 +18,14 @@ rules:
   - heard: "^both (\\\\w+) (\\\\w+)$"
     call: [{ name: echo, arguments: { text: "$1" } }, { name: echo, arguments: { text: "$2" } }]
     then: "{{outputs.0.text}} and {{outputs.1.text}}."
-  - heard: "^(fail|refuse|slow)$"
-    call: { name: "$1", arguments: {} }
-    then: "It worked."
+  - heard: "^fail$"
+    call: { name: fail }
     on_error: "Failed: {{error}}"
+  - heard: "^refuse$"
+    call: { name: refuse }
+    on_error: "Failed: {{error}}"
+  - heard: "^slow$"
+    call: { name: slow }
 otherwise: "You said: {{heard}}"
 `);
 
@@ -151,6 +155,28 @@ export class House implements AsyncDisposable {
     return until(signal, `the note '${text}'`, async () =>
       notesOf(await this.client.executions.get(execution_id)).includes(text),
     );
+  }
+
+  /** How many runs of `slow` in the agent's process saw that they were cancelled. */
+  async cancelled(): Promise<number> {
+    const { output } = await this.client.executions.execute(`${AGENT}.seen`, {});
+    return (output as { cancelled: number }).cancelled;
+  }
+
+  /** Starts `slow` by `starts`, cancels it by `cancels`, and proves that the ledger and the work itself agree. */
+  async slowCancelled(
+    signal: AbortSignal,
+    starts: () => Promise<string>,
+    cancels: (execution_id: string) => Promise<unknown>,
+    status = 'cancelled',
+  ): Promise<void> {
+    const before = await this.cancelled();
+    const execution_id = await starts();
+    await this.note(signal, execution_id, 'started');
+    await cancels(execution_id);
+    const ended = await this.client.executions.wait(execution_id, { signal });
+    if (ended.status !== status) throw new Error(`expected ${status}, got ${ended.status}`);
+    await until(signal, 'the work itself to stop', async () => (await this.cancelled()) === before + 1);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

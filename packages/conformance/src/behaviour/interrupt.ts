@@ -2,7 +2,8 @@ import assert from 'node:assert/strict';
 import { PacedSink, SAMPLE_RATE, startCall } from '@parley/client';
 import { encodeSpeech } from '@parley/simulator/speech';
 import type { Cases } from './case.ts';
-import { AGENT } from './house.ts';
+import type { Conversation } from './conversation.ts';
+import { AGENT, type House } from './house.ts';
 
 const LONG = Array(3).fill('one two three four five six seven eight nine ten').join(' ');
 /** How much of it the user hears before they speak: a good part, and far from all. */
@@ -50,25 +51,32 @@ export const interrupt: Cases = {
   async 'work for a turn is cancelled when the user goes on speaking'({ house, signal }) {
     await house.agentUp(signal);
     const call = await house.call('cancel');
-    call.type('work');
-    const execution_id = await house.child(signal, call.workflow_id, `${AGENT}.slow`);
-    await house.note(signal, execution_id, 'started');
-    call.type('never mind');
-    assert.equal(await call.answer(signal), 'heard never mind');
-    assert.equal((await house.client.executions.wait(execution_id, { signal })).status, 'cancelled');
-    await house.note(signal, execution_id, 'cancelled');
+    await house.slowCancelled(
+      signal,
+      () => work(house, signal, call),
+      async () => {
+        call.type('never mind');
+        assert.equal(await call.answer(signal), 'heard never mind');
+      },
+    );
     await call.close(signal);
   },
 
   async 'the end of a session cancels what its handler waits for'({ house, signal }) {
     await house.agentUp(signal);
     const call = await house.call('cancel');
-    call.type('work');
-    const execution_id = await house.child(signal, call.workflow_id, `${AGENT}.slow`);
-    await house.note(signal, execution_id, 'started');
-    await call.close(signal);
-    assert.equal((await house.client.executions.wait(execution_id, { signal })).status, 'cancelled');
-    // A handler that saw its session end has not failed, and the agent has room for the next.
+    await house.slowCancelled(
+      signal,
+      () => work(house, signal, call),
+      () => call.close(signal),
+    );
+    // A handler that saw its session end has not failed.
     assert.ok(!(await call.log()).some(({ type }) => type === 'handler.failed'));
   },
 };
+
+/** Lets the handler call `slow`. Returns the id of that execution. */
+function work(house: House, signal: AbortSignal, call: Conversation): Promise<string> {
+  call.type('work');
+  return house.child(signal, call.workflow_id, `${AGENT}.slow`);
+}

@@ -55,11 +55,13 @@ export const tools: Cases = {
   async 'the end of a session cancels the tool that it waits for'({ house, signal }) {
     await house.agentUp(signal);
     const call = await house.call('tools');
-    call.ask('slow');
-    const { execution_id } = await call.until(signal, 'tool.dispatched');
-    await house.note(signal, execution_id, 'started');
-    await call.close(signal);
-    assert.equal((await house.client.executions.wait(execution_id, { signal })).status, 'cancelled');
-    await house.note(signal, execution_id, 'cancelled');
+    await house.slowCancelled(
+      signal,
+      async () => {
+        call.ask('slow');
+        return (await call.until(signal, 'tool.dispatched')).execution_id;
+      },
+      () => call.close(signal),
+    );
   },
 };

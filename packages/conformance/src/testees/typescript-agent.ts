@@ -13,6 +13,7 @@ const Milliseconds = z.object({ ms: z.number().int() });
 
 const testee = new Agent('testee');
 let waits = 0;
+let cancelled = 0;
 
 const echo = testee.skill('echo', { description: 'Returns the text.', input: Text }, ({ text }) => ({ text }));
 
@@ -29,9 +30,11 @@ testee.reasoner('chain', { input: z.object({ target: z.string() }) }, ({ target 
 const slow = testee.skill('slow', { description: 'Takes its time.', onInterrupt: 'cancel' }, async (_, context) => {
   context.note('started');
   await new Promise((resolve) => context.signal.addEventListener('abort', resolve));
-  context.note('cancelled');
+  cancelled += 1;
   throw context.signal.reason;
 });
+
+testee.skill('seen', {}, () => ({ cancelled }));
 
 testee.skill('wait', { input: Milliseconds }, async ({ ms }, context) => {
   const run = ++waits;
