@@ -4,7 +4,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { prepareAgent } from './behaviour/agents.ts';
-import { behaviourCases, runBehaviour } from './behaviour/run.ts';
+import { behaviourCount, runBehaviour } from './behaviour/run.ts';
 import { LANGUAGES } from './languages.ts';
 import { run, type Tally, type Unsupported } from './run.ts';
 import { readVectors } from './vectors.ts';
@@ -18,11 +18,11 @@ const { values } = parseArgs({
 });
 const folder = join(import.meta.dirname, '..');
 const vectors = readVectors(join(folder, '../../schemas/vectors'), values.only);
-const behaviour = behaviourCases(values.only);
+const behaviour = behaviourCount(values.only);
 const languages = Object.entries(LANGUAGES).filter(
   ([name]) => values.language === undefined || name === values.language,
 );
-if (vectors.length + behaviour.length === 0) throw new Error(`nothing begins with '${values.only}'`);
+if (vectors.length + behaviour === 0) throw new Error(`nothing begins with '${values.only}'`);
 if (languages.length === 0)
   throw new Error(`no language '${values.language}'; known: ${Object.keys(LANGUAGES).join(', ')}`);
 
@@ -33,7 +33,7 @@ for (const [name, command] of languages) {
   if (vectors.length > 0) {
     tallies.push(await run(vectors, command, { unsupported, timeout_ms: 10_000, restarts_max: 5, report }));
   }
-  if (behaviour.length > 0) tallies.push(await behaviourOf(name, unsupported, report));
+  if (behaviour > 0) tallies.push(await behaviourOf(name, unsupported, report));
 
   const count = (of: (tally: Tally) => number) => tallies.reduce((sum, tally) => sum + of(tally), 0);
   for (const failure of tallies.flatMap(({ failures }) => failures)) console.log(`FAILED  ${failure}`);
@@ -52,9 +52,9 @@ async function behaviourOf(
 ): Promise<Tally> {
   const agent = prepareAgent(name);
   if ('command' in agent) {
-    return runBehaviour(agent.command, { unsupported, only: values.only, timeout_ms: 15_000, report });
+    return runBehaviour(agent.command, { unsupported, only: values.only, timeout_ms: 15_000, starts_max: 3, report });
   }
   if ('failed' in agent) return { passed: 0, unsupported: 0, failures: [`behaviour\n    ${agent.failed}`] };
-  console.log(`LEFT OUT  ${name}: ${behaviour.length} cases of behaviour, because ${agent.missing}`);
+  console.log(`LEFT OUT  ${name}: ${behaviour} cases of behaviour, because ${agent.missing}`);
   return { passed: 0, unsupported: 0, failures: [] };
 }

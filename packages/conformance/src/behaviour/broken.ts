@@ -47,7 +47,7 @@ export const broken: Cases = {
     await until(signal, 'the drain', async () => (await house.listed())?.status === 'draining');
     agent.signal('SIGTERM');
     await agent.exited;
-    await call.until(signal, 'session.closed');
+    await call.close(signal);
   },
 
   async 'a function that blocks its thread ends, and the agent goes on'({ house, signal }) {

@@ -50,6 +50,7 @@ export class House implements AsyncDisposable {
   readonly #command: TesteeCommand;
   readonly #owned: AsyncDisposableStack;
   #agent: AgentProcess | null = null;
+  #failedStarts = 0;
 
   private constructor(
     parts: { simulator: Simulator; server: RunningServer; cable: Cable; command: TesteeCommand },
@@ -76,6 +77,11 @@ export class House implements AsyncDisposable {
     return startHouseServer(this.simulator, options);
   }
 
+  /** How often in a row its agent was started in vain. */
+  get failedStarts(): number {
+    return this.#failedStarts;
+  }
+
   get agent(): AgentProcess | null {
     return this.#agent;
   }
@@ -83,7 +89,9 @@ export class House implements AsyncDisposable {
   /** The agent, which is started unless it runs, registered and with every function. */
   async agentUp(signal: AbortSignal): Promise<AgentProcess> {
     if (this.#agent?.gone !== false) this.#agent = this.spawn();
+    this.#failedStarts += 1;
     await this.registered(signal, this.#agent);
+    this.#failedStarts = 0;
     return this.#agent;
   }
 

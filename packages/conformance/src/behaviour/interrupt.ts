@@ -43,8 +43,6 @@ export const interrupt: Cases = {
     assert.equal(turn.text, 'stop please');
     const next = await log.until(signal, 'say.requested', ({ seq }) => seq > cut.seq);
     assert.equal(next.text, `cut after: ${cut.spoken_text}`);
-    const said = await log.until(signal, 'say.completed', ({ seq }) => seq > cut.seq);
-    assert.deepEqual([said.interrupted, said.spoken_text], [false, next.text]);
     await call.hangUp();
   },
 

@@ -14,18 +14,15 @@ import { interrupt } from './interrupt.ts';
 import { resume } from './resume.ts';
 import { tools } from './tools.ts';
 
-/** In the order in which they run: what goes on with the same agent first. */
-const CHAPTERS: Readonly<Record<string, Cases>> = {
-  functions,
-  echo,
-  control,
-  tools,
-  interrupt,
-  broken,
-  resume,
-  drain,
-  access,
-};
+/**
+ * Lanes run side by side, each in a house of its own, because most of a case is waiting; within a lane one case follows
+ * the other, and those that go on with the same agent come first.
+ */
+const LANES: readonly Readonly<Record<string, Cases>>[] = [
+  { functions, echo, control, tools, broken },
+  { resume },
+  { interrupt, drain, access },
+];
 
 export interface BehaviourOptions {
   unsupported: readonly Unsupported[];
@@ -33,33 +30,60 @@ export interface BehaviourOptions {
   only: string;
   /** For one case. */
   timeout_ms: number;
+  /** An agent that did not start so often in a row is given up: the rest of its lane fails without being run. */
+  starts_max: number;
   report: (line: string) => void;
 }
 
-/** The ids of all cases: `behaviour/echo: a handler …`. */
-export function behaviourCases(only = ''): { id: string; run: Cases[string] }[] {
-  return Object.entries(CHAPTERS)
-    .flatMap(([chapter, cases]) =>
-      Object.entries(cases).map(([name, run]) => ({ id: `behaviour/${chapter}: ${name}`, run })),
-    )
-    .filter(({ id }) => id.startsWith(only));
+/** One case, by its id: `behaviour/echo: a handler …`. */
+interface Listed {
+  id: string;
+  run: Cases[string];
+}
+
+function lanes(only: string): Listed[][] {
+  return LANES.map((lane) =>
+    Object.entries(lane)
+      .flatMap(([chapter, cases]) =>
+        Object.entries(cases).map(([name, run]) => ({ id: `behaviour/${chapter}: ${name}`, run })),
+      )
+      .filter(({ id }) => id.startsWith(only)),
+  );
+}
+
+/** How many cases have ids that begin so. */
+export function behaviourCount(only = ''): number {
+  return lanes(only).flat().length;
 }
 
 export async function runBehaviour(command: TesteeCommand, options: BehaviourOptions): Promise<Tally> {
+  const tallies = await Promise.all(lanes(options.only).map((lane) => runLane(lane, command, options)));
+  return {
+    passed: tallies.reduce((sum, { passed }) => sum + passed, 0),
+    unsupported: tallies.reduce((sum, { unsupported }) => sum + unsupported, 0),
+    failures: tallies.flatMap(({ failures }) => failures),
+  };
+}
+
+async function runLane(lane: readonly Listed[], command: TesteeCommand, options: BehaviourOptions): Promise<Tally> {
   const tally: Tally = { passed: 0, unsupported: 0, failures: [] };
-  const declared = (id: string) => options.unsupported.find(({ cases }) => id.startsWith(cases));
-  const cases = behaviourCases(options.only);
-  // A language that declares all of it needs no house.
-  await using house = cases.every(({ id }) => declared(id)) ? null : await House.open(command);
-  for (const { id, run } of cases) {
-    const reason = declared(id)?.reason;
-    if (reason !== undefined || house === null) {
+  const mine: Listed[] = [];
+  for (const one of lane) {
+    const declared = options.unsupported.find(({ cases }) => one.id.startsWith(cases));
+    if (!declared) mine.push(one);
+    else {
       tally.unsupported++;
-      options.report(`unsupported  ${id}: ${reason}`);
-      continue;
+      options.report(`unsupported  ${one.id}: ${declared.reason}`);
     }
+  }
+  if (mine.length === 0) return tally;
+  await using house = await House.open(command);
+  for (const { id, run } of mine) {
     const began_ms = performance.now();
-    const problem = await attempt(house, run, options.timeout_ms);
+    const problem =
+      house.failedStarts < options.starts_max
+        ? await attempt(house, run, options.timeout_ms)
+        : `not run: the agent did not start ${options.starts_max} times in a row`;
     const took = `${Math.round(performance.now() - began_ms)} ms`;
     if (problem === null) tally.passed++;
     else tally.failures.push(`${id}\n    ${problem}`);
