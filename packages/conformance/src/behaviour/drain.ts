@@ -4,6 +4,9 @@ import { Cable } from './cable.ts';
 import type { Cases } from './case.ts';
 import { AGENT, until } from './house.ts';
 
+/** Long enough for another agent to start meanwhile. */
+const WORK_MS = 4_000;
+
 export const drain: Cases = {
   async 'an agent without work leaves at once, with exit code 0'({ house, signal }) {
     const agent = await house.freshAgent(signal);
@@ -14,17 +17,18 @@ export const drain: Cases = {
 
   async 'what runs is finished, and new work goes to another instance'({ house, signal }) {
     const leaving = await house.freshAgent(signal);
-    const { execution_id } = await house.client.executions.executeAsync(`${AGENT}.wait`, { ms: 2_500 });
+    const { execution_id } = await house.client.executions.executeAsync(`${AGENT}.wait`, { ms: WORK_MS });
     await house.note(signal, execution_id, 'started');
-    leaving.signal('SIGTERM');
-    await until(signal, 'the drain', async () => (await house.listed())?.status === 'draining');
     await using staying = house.spawn();
     await until(signal, 'the other', async () => (await house.listed())?.links.length === 2);
+    leaving.signal('SIGTERM');
+    const connected = async () => (await house.listed())?.links.filter(({ status }) => status === 'connected');
+    await until(signal, 'the drain', async () => (await connected())?.length === 1);
     // Each process counts its own runs, so this tells who ran it.
     const { output } = await house.client.executions.execute(`${AGENT}.wait`, { ms: 1 });
     assert.deepEqual(output, { ms: 1, run: 1 });
     const first = await house.client.executions.wait(execution_id, { signal });
-    assert.deepEqual([first.status, first.output], ['succeeded', { ms: 2_500, run: 1 }]);
+    assert.deepEqual([first.status, first.output], ['succeeded', { ms: WORK_MS, run: 1 }]);
     assert.equal(await leaving.exited, 0);
     assert.equal(staying.gone, false);
   },
