@@ -3,8 +3,8 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { prepareAgent } from './behaviour/agents.ts';
-import { behaviourCount, runBehaviour } from './behaviour/run.ts';
+import { prepare, SAMPLES } from './behaviour/programs.ts';
+import { behaviourCount, runBehaviour, SAMPLE_CASES } from './behaviour/run.ts';
 import { LANGUAGES } from './languages.ts';
 import { run, type Tally, type Unsupported } from './run.ts';
 import { readVectors } from './vectors.ts';
@@ -44,17 +44,22 @@ for (const [name, command] of languages) {
   if (failed > 0) process.exitCode = 1;
 }
 
-/** An agent that cannot run here is said with its reason; one that does not build has failed. */
+/** What cannot run here is said with its reason; what does not build has failed. */
 async function behaviourOf(
   name: string,
   unsupported: readonly Unsupported[],
   report: (line: string) => void,
 ): Promise<Tally> {
-  const agent = prepareAgent(name);
-  if ('command' in agent) {
-    return runBehaviour(agent.command, { unsupported, only: values.only, timeout_ms: 15_000, starts_max: 3, report });
+  const none: Tally = { passed: 0, unsupported: 0, failures: [] };
+  const prepared = prepare(name);
+  if ('failed' in prepared) return { ...none, failures: [`behaviour\n    ${prepared.failed}`] };
+  if ('missing' in prepared) {
+    console.log(`skipped: behaviour of ${name} (${behaviour} cases): ${prepared.missing}`);
+    return none;
   }
-  if ('failed' in agent) return { passed: 0, unsupported: 0, failures: [`behaviour\n    ${agent.failed}`] };
-  console.log(`LEFT OUT  ${name}: ${behaviour} cases of behaviour, because ${agent.missing}`);
-  return { passed: 0, unsupported: 0, failures: [] };
+  const ofSamples = values.only.startsWith(SAMPLE_CASES) ? behaviour : behaviourCount(SAMPLE_CASES);
+  if (prepared.programs.samples === null && SAMPLE_CASES.startsWith(values.only.slice(0, SAMPLE_CASES.length))) {
+    console.log(`skipped: samples of ${name} (${ofSamples} cases): not all of ${SAMPLES.join(', ')} exist`);
+  }
+  return runBehaviour(prepared.programs, { unsupported, only: values.only, timeout_ms: 15_000, starts_max: 3, report });
 }

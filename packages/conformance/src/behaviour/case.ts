@@ -1,9 +1,12 @@
 // What a case is: a sentence about behaviour, and what proves it.
 
+import type { TesteeCommand } from '../testee.ts';
 import type { House } from './house.ts';
 
 export interface Scene {
   house: House;
+  /** How the language's sample of this name is started. @throws Error where there is none. */
+  sample: (name: string) => TesteeCommand;
   /** Aborted when the time of the case is over. */
   signal: AbortSignal;
 }

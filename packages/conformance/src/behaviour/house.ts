@@ -26,6 +26,9 @@ rules:
     on_error: "Failed: {{error}}"
   - heard: "^slow$"
     call: { name: slow }
+  - heard: "^where is order (\\\\d+)"
+    call: { name: find_order, arguments: { order: "$1" } }
+    then: "{{output.spoken_response}}"
 otherwise: "You said: {{heard}}"
 `);
 
@@ -37,6 +40,8 @@ const POLL_MS = 20;
 export const AGENT = 'testee';
 
 export interface AgentOptions {
+  /** Another program than the testee agent. */
+  command?: TesteeCommand;
   /** Where it dials; the cable when it is left out. */
   url?: string;
   key?: string;
@@ -96,10 +101,15 @@ export class House implements AsyncDisposable {
   }
 
   /** Waits until an agent is registered. @throws Error when it ended instead. */
-  registered(signal: AbortSignal, agent: AgentProcess, client: ParleyClient = this.client): Promise<void> {
+  registered(
+    signal: AbortSignal,
+    agent: AgentProcess,
+    client: ParleyClient = this.client,
+    name = AGENT,
+  ): Promise<void> {
     return until(signal, 'the agent to register', async () => {
       if (agent.gone) throw new Error(`the agent ended with ${await agent.exited}`);
-      return (await this.listed(client))?.status === 'connected';
+      return (await this.listed(client, name))?.status === 'connected';
     });
   }
 
@@ -120,20 +130,24 @@ export class House implements AsyncDisposable {
 
   /** A further agent; whoever starts it ends it. */
   spawn(options: AgentOptions = {}): AgentProcess {
-    return new AgentProcess(this.#command, {
+    return new AgentProcess(options.command ?? this.#command, {
       PARLEY_URL: options.url ?? this.cable.url,
       PARLEY_KEY: options.key ?? '',
     });
   }
 
   /** The agent as the control plane shows it; null before it ever registered. */
-  async listed(client: ParleyClient = this.client): Promise<AgentResource | null> {
-    return (await client.agents.list()).find(({ agent }) => agent === AGENT) ?? null;
+  async listed(client: ParleyClient = this.client, name = AGENT): Promise<AgentResource | null> {
+    return (await client.agents.list()).find(({ agent }) => agent === name) ?? null;
   }
 
   /** Starts a session and joins it; both end with the house at the latest. */
-  async call(session: string, metadata?: Record<string, unknown>): Promise<Conversation> {
-    const started = await this.client.sessions.start(`${AGENT}.${session}`, metadata ? { metadata } : {});
+  call(session: string, metadata?: Record<string, unknown>): Promise<Conversation> {
+    return this.callTarget(`${AGENT}.${session}`, metadata);
+  }
+
+  async callTarget(target: string, metadata?: Record<string, unknown>): Promise<Conversation> {
+    const started = await this.client.sessions.start(target, metadata ? { metadata } : {});
     const socket = await connectSession({
       url: this.server.url,
       sessionId: started.session_id,

@@ -12,38 +12,9 @@ const HEARD_MS = 1_500;
 export const interrupt: Cases = {
   async 'a user who speaks over the agent cuts what it says, and the handler knows what was heard'({ house, signal }) {
     await house.agentUp(signal);
-    const speaks = Promise.withResolvers<void>();
-    let heard = 0;
-    const sink = new PacedSink({
-      onHeard: (pcm) => {
-        heard += pcm.length;
-        if (heard >= (SAMPLE_RATE * HEARD_MS) / 1000) speaks.resolve();
-      },
-    });
-    async function* source(): AsyncGenerator<Int16Array> {
-      const words = await encodeSpeech('stop please');
-      await speaks.promise;
-      yield words;
-    }
-    const { session_id, client_token } = await house.client.sessions.start(`${AGENT}.interrupt`);
-    const call = await startCall({
-      url: house.server.url,
-      sessionId: session_id,
-      token: client_token,
-      audio: { source: source(), sink },
-      signal,
-    });
-    const log = house.logOf(session_id);
-    await log.until(signal, 'handler.attached');
-    call.sendText('count');
-    const cut = await log.until(signal, 'say.completed');
-    assert.equal(cut.interrupted, true);
+    const { cut, next } = await speakOver(house, signal, `${AGENT}.interrupt`);
     assert.ok(cut.spoken_text !== '' && cut.spoken_text !== LONG && LONG.startsWith(cut.spoken_text), cut.spoken_text);
-    const turn = await log.until(signal, 'turn.completed', ({ source: from }) => from === 'audio');
-    assert.equal(turn.text, 'stop please');
-    const next = await log.until(signal, 'say.requested', ({ seq }) => seq > cut.seq);
     assert.equal(next.text, `cut after: ${cut.spoken_text}`);
-    await call.hangUp();
   },
 
   async 'work for a turn is cancelled when the user goes on speaking'({ house, signal }) {
@@ -77,4 +48,37 @@ export const interrupt: Cases = {
 function work(house: House, signal: AbortSignal, call: Conversation): Promise<string> {
   call.type('work');
   return house.child(signal, call.workflow_id, `${AGENT}.slow`);
+}
+
+/**
+ * Lets the agent speak, speaks over it, and waits for what it says next.
+ * @throws AssertionError when it was not interrupted, or the user was not understood.
+ */
+export async function speakOver(house: House, signal: AbortSignal, target: string) {
+  const speaks = Promise.withResolvers<void>();
+  let heard = 0;
+  const sink = new PacedSink({
+    onHeard: (pcm) => {
+      heard += pcm.length;
+      if (heard >= (SAMPLE_RATE * HEARD_MS) / 1000) speaks.resolve();
+    },
+  });
+  async function* source(): AsyncGenerator<Int16Array> {
+    const words = await encodeSpeech('stop please');
+    await speaks.promise;
+    yield words;
+  }
+  const { session_id, client_token } = await house.client.sessions.start(target);
+  const audio = { source: source(), sink };
+  const call = await startCall({ url: house.server.url, sessionId: session_id, token: client_token, audio, signal });
+  const log = house.logOf(session_id);
+  await log.until(signal, 'handler.attached');
+  call.sendText('go on');
+  const cut = await log.until(signal, 'say.completed');
+  assert.equal(cut.interrupted, true);
+  const turn = await log.until(signal, 'turn.completed', ({ source: from }) => from === 'audio');
+  assert.equal(turn.text, 'stop please');
+  const next = await log.until(signal, 'say.requested', ({ seq }) => seq > cut.seq);
+  await call.hangUp();
+  return { cut, next };
 }

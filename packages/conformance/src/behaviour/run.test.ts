@@ -6,7 +6,10 @@ import { Cable } from './cable.ts';
 import { behaviourCount, runBehaviour } from './run.ts';
 
 const OPTIONS = { unsupported: [], only: 'behaviour/control', timeout_ms: 10_000, starts_max: 2, report: () => {} };
-const REFUSES = { command: process.execPath, args: ['-e', 'console.error("no licence"); process.exit(3)'] };
+const REFUSES = {
+  agent: { command: process.execPath, args: ['-e', 'console.error("no licence"); process.exit(3)'] },
+  samples: null,
+};
 
 test('an agent that does not start fails its cases with what it wrote, and is given up', async () => {
   const { passed, failures } = await runBehaviour(REFUSES, OPTIONS);
@@ -57,4 +60,9 @@ test('a cable carries, holds still, is taken away, and is plugged in elsewhere',
   expect(cable.dialled).toBe(4);
   one.server.close();
   two.server.close();
+});
+
+test('samples that a language does not have are left out', async () => {
+  const tally = await runBehaviour(REFUSES, { ...OPTIONS, only: 'behaviour/samples' });
+  expect(tally).toEqual({ passed: 0, unsupported: 0, failures: [] });
 });

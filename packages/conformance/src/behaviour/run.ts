@@ -11,7 +11,9 @@ import { echo } from './echo.ts';
 import { functions } from './functions.ts';
 import { House } from './house.ts';
 import { interrupt } from './interrupt.ts';
+import type { Programs } from './programs.ts';
 import { resume } from './resume.ts';
+import { samples } from './samples.ts';
 import { tools } from './tools.ts';
 
 /**
@@ -21,7 +23,7 @@ import { tools } from './tools.ts';
 const LANES: readonly Readonly<Record<string, Cases>>[] = [
   { functions, echo, control, tools, broken },
   { resume },
-  { interrupt, drain, access },
+  { interrupt, drain, access, samples },
 ];
 
 export interface BehaviourOptions {
@@ -34,6 +36,9 @@ export interface BehaviourOptions {
   starts_max: number;
   report: (line: string) => void;
 }
+
+/** Beginning of the ids of what needs the samples. */
+export const SAMPLE_CASES = 'behaviour/samples';
 
 /** One case, by its id: `behaviour/echo: a handler …`. */
 interface Listed {
@@ -56,8 +61,10 @@ export function behaviourCount(only = ''): number {
   return lanes(only).flat().length;
 }
 
-export async function runBehaviour(command: TesteeCommand, options: BehaviourOptions): Promise<Tally> {
-  const tallies = await Promise.all(lanes(options.only).map((lane) => runLane(lane, command, options)));
+/** Cases of samples that the language does not have are left out; whoever calls says so. */
+export async function runBehaviour(programs: Programs, options: BehaviourOptions): Promise<Tally> {
+  const mine = ({ id }: Listed) => programs.samples !== null || !id.startsWith(SAMPLE_CASES);
+  const tallies = await Promise.all(lanes(options.only).map((lane) => runLane(lane.filter(mine), programs, options)));
   return {
     passed: tallies.reduce((sum, { passed }) => sum + passed, 0),
     unsupported: tallies.reduce((sum, { unsupported }) => sum + unsupported, 0),
@@ -65,7 +72,7 @@ export async function runBehaviour(command: TesteeCommand, options: BehaviourOpt
   };
 }
 
-async function runLane(lane: readonly Listed[], command: TesteeCommand, options: BehaviourOptions): Promise<Tally> {
+async function runLane(lane: readonly Listed[], programs: Programs, options: BehaviourOptions): Promise<Tally> {
   const tally: Tally = { passed: 0, unsupported: 0, failures: [] };
   const mine: Listed[] = [];
   for (const one of lane) {
@@ -77,12 +84,12 @@ async function runLane(lane: readonly Listed[], command: TesteeCommand, options:
     }
   }
   if (mine.length === 0) return tally;
-  await using house = await House.open(command);
+  await using house = await House.open(programs.agent);
   for (const { id, run } of mine) {
     const began_ms = performance.now();
     const problem =
       house.failedStarts < options.starts_max
-        ? await attempt(house, run, options.timeout_ms)
+        ? await attempt(house, programs, run, options.timeout_ms)
         : `not run: the agent did not start ${options.starts_max} times in a row`;
     const took = `${Math.round(performance.now() - began_ms)} ms`;
     if (problem === null) tally.passed++;
@@ -93,7 +100,17 @@ async function runLane(lane: readonly Listed[], command: TesteeCommand, options:
 }
 
 /** Null when it passed; otherwise why not, and the agent is ended so that the next case finds a fresh one. */
-async function attempt(house: House, run: Cases[string], timeout_ms: number): Promise<string | null> {
+async function attempt(
+  house: House,
+  programs: Programs,
+  run: Cases[string],
+  timeout_ms: number,
+): Promise<string | null> {
+  const sample = (name: string): TesteeCommand => {
+    const command = programs.samples?.[name];
+    if (!command) throw new Error(`there is no sample ${name}`);
+    return command;
+  };
   const late = new AbortController();
   const over = Promise.withResolvers<never>();
   const timer = setTimeout(() => {
@@ -102,7 +119,7 @@ async function attempt(house: House, run: Cases[string], timeout_ms: number): Pr
     setImmediate(() => setTimeout(() => over.reject(new Error(`not done within ${timeout_ms} ms`)), GRACE_MS));
   }, timeout_ms);
   try {
-    await Promise.race([run?.({ house, signal: late.signal }), over.promise]);
+    await Promise.race([run?.({ house, sample, signal: late.signal }), over.promise]);
     return null;
   } catch (error) {
     const stderr = (house.agent?.stderr.trim() ?? '').split('\n').slice(-STDERR_LINES_MAX).join('\n');

@@ -1,0 +1,16 @@
+// A handler answers each turn: it calls a skill and says what came back.
+
+import { Agent } from '@parley/session';
+import { z } from 'zod';
+
+const app = new Agent('echo');
+const repeat = app.skill('repeat', { input: z.object({ text: z.string() }) }, ({ text }) => {
+  return { text: `You said: ${text}` };
+});
+app.session('voice', { provider: 'simulator', transport: 'websocket' }, async (session) => {
+  for await (const turn of session) {
+    const answer = await session.call(repeat, { text: turn.text });
+    await session.say(answer.text);
+  }
+});
+await app.serve();
