@@ -4,9 +4,8 @@ import { Agent } from '@parley/session';
 import { z } from 'zod';
 
 const app = new Agent('echo');
-const repeat = app.skill('repeat', { input: z.object({ text: z.string() }) }, ({ text }) => {
-  return { text: `You said: ${text}` };
-});
+const Text = z.object({ text: z.string() });
+const repeat = app.skill('repeat', { input: Text }, ({ text }) => ({ text: `You said: ${text}` }));
 app.session('voice', { provider: 'simulator', transport: 'websocket' }, async (session) => {
   for await (const turn of session) {
     const answer = await session.call(repeat, { text: turn.text });

@@ -45,7 +45,7 @@ export const tools: Cases = {
     const call = await house.call('tools');
     const refused = await house.client.sessions
       .tool(call.session_id, 'wait', { input: { ms: 1 } })
-      .catch(ParleyError.from);
+      .catch((error: unknown) => ParleyError.from(error));
     assert.equal((refused as ParleyError).code, 'permission_denied');
     const allowed = await house.client.sessions.tool(call.session_id, 'echo', { input: { text: 'yes' } });
     assert.deepEqual(allowed.output, { text: 'yes' });

@@ -114,8 +114,10 @@ testee.session('control', written, async (session) => {
       case 'long':
         await session.say((await errorOf(session.say('x'.repeat(16_385)))).code);
         break;
-      default:
-        await session.say(`metadata: ${String(session.metadata['color'] ?? 'none')}`);
+      default: {
+        const { color } = session.metadata;
+        await session.say(`metadata: ${typeof color === 'string' ? color : 'none'}`);
+      }
     }
   }
 });
