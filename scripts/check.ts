@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { pending, rehearseVersion } from './changesets.ts';
 import { layerViolations } from './layers.ts';
 import { attw, consume, contents, pack, publint, published } from './published.ts';
+import { staleSamples } from './samples.ts';
 import { faults, runSteps } from './steps.ts';
 import { NONE, plainLine, type Totals } from './totals.ts';
 import { bin, packages, prepare, root, run, temporary } from './workspace.ts';
@@ -25,6 +26,7 @@ async function checked(): Promise<Totals> {
     { name: 'types of scripts', run: () => run(bin('tsc'), ['-p', 'scripts']) },
     { name: 'types of the server tests', run: () => run(bin('tsc'), ['-p', 'apps/server/test']) },
     { name: 'generated files', run: () => run('pnpm', ['--filter', '@parley/codegen', 'run', 'check']) },
+    { name: 'samples in README.md', run: async () => faults(staleSamples(root)) },
     { name: 'boundaries', run: () => run(bin('turbo'), ['boundaries']) },
     { name: 'layers', run: async () => faults(layerViolations(root, packages())) },
     { name: 'dependencies explained', run: async () => faults(unexplained()) },

@@ -27,7 +27,8 @@ export const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     '@parley/server',
   ],
   '@parley/codegen': ['@parley/core'],
-  '@parley/conformance': ['@parley/core'],
+  // Its behaviour part runs the whole house around a live agent; session is for the testee of TypeScript alone.
+  '@parley/conformance': ['@parley/core', '@parley/client', '@parley/session', '@parley/simulator', '@parley/server'],
   '@parley/bench': [
     '@parley/core',
     '@parley/transport',
