@@ -38,14 +38,28 @@ test('the token is taken from the subprotocols and never selected', async () => 
 test('a socket that may not be opened is refused before the upgrade, with a code', async () => {
   const session = await house.start('support.voice');
   const url = house.server.url + session.urls.realtime;
-  const [status, text] = await refusal(url, ['realtime']);
-  expect([status, JSON.parse(text)]).toMatchObject([401, { error: { code: 'unauthenticated' } }]);
-  expect((await refusal(url, ['realtime', 'parley.token.pst.forged.x.y']))[0]).toBe(401);
   expect((await refusal(`${house.server.url}/api/v1/nothing`, ['realtime']))[0]).toBe(404);
   expect((await refusal(`${house.server.url}/api/v1/agent-link`, ['realtime']))[0]).toBe(400);
   const origin = { origin: 'https://evil.example' };
   const token = `parley.token.${session.client_token}`;
-  expect((await refusal(url, ['realtime', token], origin))[0]).toBe(403);
+  const [status, text] = await refusal(url, ['realtime', token], origin);
+  expect([status, JSON.parse(text)]).toMatchObject([403, { error: { code: 'permission_denied' } }]);
+});
+
+test('a call without a token, or with one that is no good, is told by a close code that says not to come back', async () => {
+  const session = await house.start('support.voice');
+  const url = (house.server.url + session.urls.realtime).replace(/^http/, 'ws');
+  for (const protocols of [['realtime'], ['realtime', 'parley.token.pst.forged.x.y']]) {
+    const socket = new WebSocket(url, protocols);
+    const [frame, code] = await new Promise<[string, number]>((resolve, reject) => {
+      let first = '';
+      socket.on('message', (data) => (first = String(data)));
+      socket.on('error', reject);
+      socket.on('close', (closed) => resolve([first, closed]));
+    });
+    expect(JSON.parse(frame)).toMatchObject({ type: 'parley.error', error: { code: 'unauthenticated' } });
+    expect(code).toBe(4516);
+  }
 });
 
 test('what a browser could not be told by a status is told by a frame and the close code', async () => {

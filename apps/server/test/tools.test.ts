@@ -1,6 +1,6 @@
 // Tools belong to the server: judged there, run by the agent, answered once.
 
-import type { EventRecord, ExecutionResource } from '@parley/core';
+import type { EventRecord, ExecutionResource, SessionResource } from '@parley/core';
 import { expect, test } from 'vitest';
 import { House, QUICK } from './support/house.ts';
 import { supportAgent } from './support/support-agent.ts';
@@ -123,7 +123,8 @@ test('an update narrows the tools and cannot widen them', async () => {
   await house.serve(supportAgent().agent);
   const { session_id } = await house.start('support.voice');
   const session = `/api/v1/sessions/${session_id}`;
-  await house.api.post(`${session}/update`, { tools: ['find_order'] });
+  const narrowed = await house.api.post<SessionResource>(`${session}/update`, { tools: ['find_order'] });
+  expect(narrowed.tools.map(({ name }) => name)).toEqual(['find_order']);
   expect(await house.api.refused('POST', `${session}/tools/slow`, {})).toMatchObject({ code: 'permission_denied' });
   expect(await house.api.refused('POST', `${session}/update`, { tools: ['refund'] })).toMatchObject({
     status: 403,

@@ -162,6 +162,22 @@ test('load from elsewhere counts when the least loaded is chosen', async () => {
   expect(busy.frames).toEqual([]);
 });
 
+test('instances that are equally free take turns', async () => {
+  await using server = await TestServer.open();
+  const agents = [await server.agent(), await server.agent()];
+  const picked: number[] = [];
+  for (let i = 0; i < 4; i++) {
+    const { execution_id } = await server.executions.start({ target: 'support.look', input: {} });
+    for (const agent of agents) await agent.settle();
+    const who = agents.findIndex((agent) => agent.frames.some((frame) => frame.type === 'execution.dispatch'));
+    picked.push(who);
+    await agents[who]?.next('execution.dispatch');
+    agents[who]?.send({ type: 'execution.result', execution_id, status: 'succeeded' });
+    await server.executions.ended(execution_id);
+  }
+  expect(picked).toEqual([0, 1, 0, 1]);
+});
+
 test('a draining agent gets nothing new and finishes what it has', async () => {
   await using server = await TestServer.open();
   const old = await server.agent();

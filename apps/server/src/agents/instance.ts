@@ -17,6 +17,8 @@ export class AgentInstance implements Instance {
   readonly requests: Requests;
   /** Work that it said it has from elsewhere (other servers), as of its last heartbeat. */
   foreign = { executions: 0, sessions: 0 };
+  /** Number of its latest placement. */
+  placed = 0;
   /** Runs while its link is gone. */
   resume: Deadline | null = null;
 

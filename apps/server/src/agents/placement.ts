@@ -4,9 +4,11 @@
 import type { AgentInstance } from './instance.ts';
 import type { AgentLimits } from './limits.ts';
 
+let placements = 0;
+
 export type Work = 'executions' | 'sessions';
 
-/** The least full of those that offer `name` and have room; of equals the one with the least work, then the first. */
+/** The least full of those that offer `name` and have room; of equals the one with less work, then who waited longer. */
 export function leastLoaded(
   instances: Iterable<AgentInstance>,
   work: Work,
@@ -14,7 +16,7 @@ export function leastLoaded(
   limits: AgentLimits,
 ): AgentInstance | null {
   let best: AgentInstance | null = null;
-  let best_fill = Number.POSITIVE_INFINITY;
+  let best_fill = 0;
   let best_count = 0;
   for (const instance of instances) {
     if (!instance.link?.ready || !offers(instance, work, name)) continue;
@@ -24,12 +26,14 @@ export function leastLoaded(
     if (own >= capacity) continue;
     const count = own + instance.foreign[work];
     const fill = count / capacity;
-    if (fill < best_fill || (fill === best_fill && count < best_count)) {
+    const order = fill - best_fill || count - best_count || instance.placed - (best?.placed ?? 0);
+    if (best === null || order < 0) {
       best = instance;
       best_fill = fill;
       best_count = count;
     }
   }
+  if (best) best.placed = ++placements;
   return best;
 }
 

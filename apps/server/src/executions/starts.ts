@@ -74,7 +74,8 @@ export class Starts {
       existing = committed.ok ? null : committed.existing;
     } catch (error) {
       this.#forget(entry);
-      throw error;
+      const known = error instanceof ParleyError && error.code === 'already_exists';
+      throw known ? new ParleyError('already_exists', `execution ${entry.id} was started before`) : error;
     }
     if (claim && existing) {
       this.#forget(entry);

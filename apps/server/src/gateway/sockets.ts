@@ -85,13 +85,25 @@ export class Sockets {
       if (session_id === undefined && !offered.has(AGENT_SUBPROTOCOL)) {
         throw new ParleyError('failed_precondition', `an agent link needs the subprotocol ${AGENT_SUBPROTOCOL}`);
       }
-      const principal = this.#deps.access.principal(request.headers, this.#deps.now());
+      const who = this.#identify(request, session_id !== undefined);
       this.#wss.handleUpgrade(request, socket, head, (ws) => {
-        if (session_id === undefined) this.#agent(ws, principal);
-        else void this.#client(ws, session_id, principal, offered.has(PARLEY_EVENTS_SUBPROTOCOL));
+        if (who instanceof ParleyError) closeWith(ws, who);
+        else if (session_id === undefined) this.#agent(ws, who);
+        else void this.#client(ws, session_id, who, offered.has(PARLEY_EVENTS_SUBPROTOCOL));
       });
     } catch (caught) {
       refuse(socket, ParleyError.from(caught, 'internal'));
+    }
+  }
+
+  /** A page hears of a refused upgrade only that there was no connection, and would try again with the same token. */
+  #identify(request: IncomingMessage, byCloseCode: boolean): Principal | ParleyError {
+    try {
+      return this.#deps.access.principal(request.headers, this.#deps.now());
+    } catch (caught) {
+      const error = ParleyError.from(caught, 'internal');
+      if (byCloseCode && error.code === 'unauthenticated') return error;
+      throw error;
     }
   }
 

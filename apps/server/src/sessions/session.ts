@@ -99,11 +99,14 @@ export class Session {
 
   /** The session as it is now. */
   resource(): SessionResource {
-    const { phase, seq, turns, tool_calls, usage } = this.state;
+    const { phase, seq, turns, tool_calls, usage, enabled_tools } = this.state;
+    // What the model may use now: an update may have narrowed what was declared.
+    const tools =
+      phase === 'new' ? this.#start.tools : this.#start.tools.filter(({ name }) => enabled_tools.includes(name));
     const { user_audio_ms, reply_audio_ms } = this.#provider.counts();
     // Until its end is on disk, and the row says why, a session is closing.
     const status = phase === 'new' ? 'starting' : phase === 'closed' ? 'closing' : phase;
-    return { ...this.#start, status, last_seq: seq, turns, tool_calls, usage, user_audio_ms, reply_audio_ms };
+    return { ...this.#start, tools, status, last_seq: seq, turns, tool_calls, usage, user_audio_ms, reply_audio_ms };
   }
 
   /** Appends an event whose fate nobody waits for; a disk that refuses ends the session by itself. */
