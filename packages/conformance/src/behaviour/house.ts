@@ -55,6 +55,7 @@ export class House implements AsyncDisposable {
   readonly #command: TesteeCommand;
   readonly #owned: AsyncDisposableStack;
   #agent: AgentProcess | null = null;
+  #latest: AgentProcess | null = null;
   #failedStarts = 0;
 
   private constructor(
@@ -87,8 +88,9 @@ export class House implements AsyncDisposable {
     return this.#failedStarts;
   }
 
-  get agent(): AgentProcess | null {
-    return this.#agent;
+  /** The agent that was started last: the one to look at when a case failed. */
+  get latest(): AgentProcess | null {
+    return this.#latest;
   }
 
   /** The agent, which is started unless it runs, registered and with every function. */
@@ -130,10 +132,11 @@ export class House implements AsyncDisposable {
 
   /** A further agent; whoever starts it ends it. */
   spawn(options: AgentOptions = {}): AgentProcess {
-    return new AgentProcess(options.command ?? this.#command, {
+    this.#latest = new AgentProcess(options.command ?? this.#command, {
       PARLEY_URL: options.url ?? this.cable.url,
       PARLEY_KEY: options.key ?? '',
     });
+    return this.#latest;
   }
 
   /** The agent as the control plane shows it; null before it ever registered. */

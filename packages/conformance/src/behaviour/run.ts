@@ -122,7 +122,7 @@ async function attempt(
     await Promise.race([run?.({ house, sample, signal: late.signal }), over.promise]);
     return null;
   } catch (error) {
-    const stderr = (house.agent?.stderr.trim() ?? '').split('\n').slice(-STDERR_LINES_MAX).join('\n');
+    const stderr = (house.latest?.stderr.trim() ?? '').split('\n').slice(-STDERR_LINES_MAX).join('\n');
     await house.endAgent(AbortSignal.timeout(timeout_ms));
     const shown = error instanceof Error ? error.message : String(error);
     return `${shown}${stderr === '' ? '' : `\nstderr of the agent ends with:\n${stderr}`}`.replaceAll('\n', '\n    ');
