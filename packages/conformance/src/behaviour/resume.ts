@@ -46,6 +46,26 @@ export const resume: Cases = {
     assert.deepEqual({ status, output }, { status: 'succeeded', output: { ms: 300, run: 1 } });
   },
 
+  async 'a result that was sent and lost on the way is sent again'({ house, signal }) {
+    await house.endAgent(signal);
+    // No heartbeat within the time of this case: the new link itself has to bring the result.
+    const limits = { agent_heartbeat_ms: 60_000, agent_lease_ms: 120_000, agent_resume_ms: 10_000 };
+    await using server = await house.anotherServer({ limits });
+    await using cable = await Cable.to(server.url);
+    await using agent = house.spawn({ url: cable.url });
+    const client = new ParleyClient({ url: server.url });
+    await house.registered(signal, agent, client);
+    const { execution_id } = await client.executions.executeAsync(`${AGENT}.wait`, { ms: 300 });
+    await until(signal, 'the note', async () => notesOf(await client.executions.get(execution_id)).includes('started'));
+    // What the agent sends now stays in the cable, and goes with it.
+    cable.hold();
+    await after(700, undefined, { signal });
+    cable.cut();
+    cable.restore();
+    const { status, output } = await client.executions.wait(execution_id, { signal });
+    assert.deepEqual({ status, output }, { status: 'succeeded', output: { ms: 300, run: 1 } });
+  },
+
   async 'many executions and three cuts: each ends well, and none runs twice'({ house, signal }) {
     await house.freshAgent(signal);
     const started = Array.from({ length: 20 }, (_, i) =>
