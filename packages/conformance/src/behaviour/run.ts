@@ -114,9 +114,10 @@ async function attempt(
   const late = new AbortController();
   const over = Promise.withResolvers<never>();
   const timer = setTimeout(() => {
-    late.abort();
+    const reason = new Error(`not done within ${timeout_ms} ms`);
+    late.abort(reason);
     // What waits for the signal says what it waited for; what does not is left behind.
-    setImmediate(() => setTimeout(() => over.reject(new Error(`not done within ${timeout_ms} ms`)), GRACE_MS));
+    setTimeout(() => over.reject(reason), GRACE_MS);
   }, timeout_ms);
   try {
     await Promise.race([run?.({ house, sample, signal: late.signal }), over.promise]);
