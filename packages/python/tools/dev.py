@@ -11,6 +11,7 @@ import re
 import subprocess
 import sys
 import venv
+from collections.abc import Callable
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -88,7 +89,7 @@ def python(script: str) -> None:
 
 def main() -> None:
     verb = sys.argv[1] if len(sys.argv) > 1 else ""
-    verbs = {
+    verbs: dict[str, Callable[[], None]] = {
         "build": lambda: None,
         "check": check,
         "test": test,

@@ -67,9 +67,7 @@ def answer(op: str, given: Any) -> dict[str, Any]:
         return {"value": operation(given)}
     except ParleyError as error:
         path = (error.details or {}).get("path")
-        return {
-            "error": {"code": error.code, "message": error.message, **({} if path is None else {"path": path})}
-        }
+        return {"error": {"code": error.code, "message": error.message, **({} if path is None else {"path": path})}}
 
 
 for line in sys.stdin:

@@ -29,9 +29,13 @@ Schema = dict[str, Any]
 
 _EXCERPT_CHARS = 64
 _KNOWN_KEYWORDS = frozenset(
-    ("$schema", "$defs", "$ref", "$id", "id", "title", "description", "type", "properties", "required")
-    + ("additionalProperties", "propertyNames", "items", "minItems", "maxItems", "enum", "const", "pattern")
-    + ("minLength", "maxLength", "minimum", "maximum", "oneOf", "anyOf", "default")
+    re.findall(
+        r"\S+",
+        """
+        $schema $defs $ref $id id title description type properties required additionalProperties propertyNames items
+        minItems maxItems enum const pattern minLength maxLength minimum maximum oneOf anyOf default
+        """,
+    )
 )
 
 

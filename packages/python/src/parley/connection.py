@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple
 
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus, InvalidURI
@@ -186,7 +186,7 @@ def _refused(host: str, error: InvalidStatus) -> ParleyError:
     code = _CODE_OF_STATUS.get(status, "unavailable" if status >= 500 else "failed_precondition")
     after = response.headers.get("retry-after", "")
     return ParleyError(
-        cast(ErrorCode, code),
+        code,
         f"{host} answered the handshake with HTTP {status}",
         retry_after_ms=int(after) * 1000 if after.isdecimal() else None,
         details={"status": status},

@@ -34,7 +34,7 @@ class NotJson(ValueError):
 
 def plain(value: Any, path: str, depth: int = 0) -> Any:
     """The value as JSON has it. Raises NotJson."""
-    if value is None or isinstance(value, (str, bool, int)) and not isinstance(value, enum.Enum):
+    if value is None or (isinstance(value, (str, bool, int)) and not isinstance(value, enum.Enum)):
         return value
     if isinstance(value, float):
         if math.isfinite(value):

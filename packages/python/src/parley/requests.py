@@ -3,8 +3,8 @@
 P1  Every request ends: by its reply, by the end of whoever asked, or at the stop.
 P2  A reply that a cut link took with it is asked for again over the next one, under the same request_id, which a server
     runs once. Before that the server is given time to send what it has (see ``repeat``).
-P3  Another server does not know what the last one ran: there nothing is asked again, and the error says that the outcome
-    is unknown.
+P3  Another server does not know what the last one ran: there nothing is asked again, and the error says that the
+    outcome is unknown.
 """
 
 from __future__ import annotations

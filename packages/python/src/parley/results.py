@@ -47,9 +47,7 @@ class Results:
             # An execution always ends with a result, so the one that finds no room ends with this.
             words = f"its output could not be kept: {self._bytes_max} bytes of results wait for the control plane"
             error = {"code": "resource_exhausted", "message": words, "retryable": False}
-            text = dumps(
-                {"type": "execution.result", "execution_id": execution_id, "status": "failed", "error": error}
-            )
+            text = dumps({"type": "execution.result", "execution_id": execution_id, "status": "failed", "error": error})
         self._bytes += len(text)
         self._kept[execution_id] = _Kept(text, over)
         self.repeat(execution_id)

@@ -93,13 +93,12 @@ class RealtimeSession:
         *,
         instructions: str | None = None,
         voice: str | None = None,
-        turn_detection: TurnDetection | None | Unset = UNSET,
+        turn_detection: TurnDetection | Unset | None = UNSET,
         tools: Sequence[str] | None = None,
     ) -> None:
-        """Changes what the model was told. ``turn_detection=None`` is push-to-talk; ``tools`` narrows what it may call."""
-        change: dict[str, Any] = {"instructions": instructions, "voice": voice, "tools": tools and list(tools)}
-        if tools is not None:
-            change["tools"] = list(tools)
+        """Changes what the model was told. ``turn_detection=None`` is push-to-talk; ``tools`` narrows its tools."""
+        names = None if tools is None else list(tools)
+        change: dict[str, Any] = {"instructions": instructions, "voice": voice, "tools": names}
         frame = {key: value for key, value in change.items() if value is not None}
         if not isinstance(turn_detection, Unset):
             frame["turn_detection"] = turn_detection and checked("TurnDetection", turn_detection)
@@ -166,9 +165,7 @@ class LiveSession(RealtimeSession):
 TARGET = "__parley_target__"
 
 
-def call_frame(
-    agent: str, target: str | Callable[..., Any], given: Any, fields: Mapping[str, Any]
-) -> dict[str, Any]:
+def call_frame(agent: str, target: str | Callable[..., Any], given: Any, fields: Mapping[str, Any]) -> dict[str, Any]:
     """A checked ``function.call`` without its id. A bare name is a function of the same agent."""
     name = target if isinstance(target, str) else getattr(target, TARGET, None)
     if not isinstance(name, str):
