@@ -1,8 +1,8 @@
 // `generate` writes schemas/ and the languages' types; `check` fails with a list when what is there is stale.
 
 import { join } from 'node:path';
-import { pythonFiles } from './python.ts';
 import { outputs, staleFiles, writeFiles } from './output.ts';
+import { pythonFiles } from './python.ts';
 
 const root = join(import.meta.dirname, '../../..');
 const check = process.argv.includes('--check');

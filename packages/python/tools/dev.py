@@ -88,6 +88,8 @@ def python(script: str) -> None:
 
 
 def main() -> None:
+    if sys.version_info < (3, 10):  # noqa: UP036 - whoever runs this may have any Python
+        sys.exit(f"python: Parley needs Python 3.10 or later, this is {sys.version.split()[0]}")
     verb = sys.argv[1] if len(sys.argv) > 1 else ""
     verbs: dict[str, Callable[[], None]] = {
         "build": lambda: None,
