@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
-from house import House, Plane, Process
+from house import Cable, House, Plane, Process
 
 
 @pytest.fixture(scope="session")
@@ -29,3 +29,11 @@ async def house(plane: Plane) -> AsyncIterator[House]:
     house = House(plane.url)
     yield house
     await house.close()
+
+
+@pytest.fixture
+async def cable(plane: Plane) -> AsyncIterator[Cable]:
+    cable = Cable(plane.url)
+    await cable.open()
+    yield cable
+    await cable.close()

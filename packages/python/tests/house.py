@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 from typing import IO, Any
+from urllib.parse import urlsplit
 
 import httpx
 from websockets.asyncio.client import ClientConnection, connect
@@ -88,6 +90,58 @@ class Client:
 
     async def _send(self, frame: object) -> None:
         await self._socket.send(json.dumps(frame))
+
+
+class Cable:
+    """A TCP connection through which an agent reaches the control plane, and which can be cut."""
+
+    def __init__(self, url: str) -> None:
+        parts = urlsplit(url)
+        self._target = parts.hostname or "", parts.port or 0
+        self._ends: set[asyncio.StreamWriter] = set()
+        self._server: asyncio.Server | None = None
+        #: Connections so far.
+        self.accepted = 0
+        self.url = ""
+
+    async def open(self) -> None:
+        self._server = await asyncio.start_server(self._join, "127.0.0.1", 0)
+        self.url = f"http://127.0.0.1:{self._server.sockets[0].getsockname()[1]}"
+
+    def cut(self) -> None:
+        """Cuts every connection: no goodbye in either direction."""
+        for end in self._ends:
+            end.transport.abort()
+
+    async def close(self) -> None:
+        self.cut()
+        assert self._server is not None
+        self._server.close()
+        await self._server.wait_closed()
+
+    async def _join(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.accepted += 1
+        far_reader, far_writer = await asyncio.open_connection(*self._target)
+        ends = {writer, far_writer}
+        self._ends |= ends
+        try:
+            await asyncio.gather(_pump(reader, far_writer), _pump(far_reader, writer))
+        finally:
+            self._ends -= ends
+            for end in ends:
+                end.close()
+
+
+async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    try:
+        while chunk := await reader.read(65_536):
+            writer.write(chunk)
+            await writer.drain()
+    except OSError:
+        # The other end is gone: so is this one.
+        return
+    finally:
+        writer.close()
 
 
 class House:

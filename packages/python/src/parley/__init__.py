@@ -6,6 +6,9 @@ from .agent import Agent, AgentHandle, FunctionOptions
 # the same for a plain def
 from .blocking import BlockingContext, BlockingSession
 
+# the control plane over HTTP
+from .client import ParleyClient
+
 # what a function is given
 from .context import Context
 
@@ -27,6 +30,7 @@ __all__ = [
     "BlockingSession",
     "Context",
     "FunctionOptions",
+    "ParleyClient",
     "ParleyError",
     "RealtimeSession",
     "Spoken",

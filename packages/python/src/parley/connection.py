@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from websockets.asyncio.client import ClientConnection, connect
-from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus, InvalidURI
+from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidMessage, InvalidStatus, InvalidURI
 from websockets.typing import Subprotocol
 
 from .contract import CATALOG, LIMITS
@@ -159,7 +159,8 @@ async def dial(url: str, key: str | None, timeout_ms: int) -> Connection:
         raise _refused(host, error) from error
     except (InvalidURI, InvalidHandshake) as error:
         words = f"{host} did not complete the handshake: {error}"
-        raise ParleyError("unavailable", words, retryable=False) from error
+        # A connection that was cut on the way comes as no answer at all, which says nothing about the next one.
+        raise ParleyError("unavailable", words, retryable=isinstance(error, InvalidMessage)) from error
     except (TimeoutError, asyncio.TimeoutError) as error:
         words = f"{host} did not complete the handshake within {timeout_ms} ms"
         raise ParleyError("deadline_exceeded", words) from error
