@@ -8,8 +8,10 @@ from __future__ import annotations
 import hashlib
 import os
 import re
+import shutil
 import subprocess
 import sys
+import tempfile
 import venv
 from collections.abc import Callable
 from pathlib import Path
@@ -75,8 +77,17 @@ def test() -> None:
 
 
 def package() -> None:
-    """Builds the sdist and, from it, the wheel."""
-    tool("build", "--no-isolation", "--outdir", str(ROOT / "dist"))
+    """Builds the sdist and, from it, the wheel; then both install into an empty environment and import."""
+    dist = ROOT / "dist"
+    shutil.rmtree(dist, ignore_errors=True)
+    tool("build", "--no-isolation", "--outdir", str(dist))
+    for path in sorted(dist.iterdir()):
+        with tempfile.TemporaryDirectory() as empty:
+            venv.create(empty, with_pip=True)
+            python = str(Path(empty) / PYTHON.relative_to(VENV))
+            run(python, "-m", "pip", "--disable-pip-version-check", "install", "--quiet", str(path))
+            imported = "import parley; parley.Agent('support'); print('ok', parley.__file__)"
+            run(python, "-I", "-c", imported)
 
 
 def python(script: str) -> None:

@@ -6,7 +6,7 @@ import inspect
 from collections.abc import Callable, Sequence
 from typing import Any, Literal, get_type_hints
 
-from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError, create_model
+from pydantic import BaseModel, Field, TypeAdapter, ValidationError, create_model
 from pydantic.errors import PydanticSchemaGenerationError, PydanticUserError
 from pydantic.fields import FieldInfo
 from pydantic.json_schema import GenerateJsonSchema
@@ -59,7 +59,10 @@ class FunctionDefinition:
     def arguments(self, given: Any, context: Context | BlockingContext) -> dict[str, Any]:
         """The keyword arguments for an input. Raises ParleyError ``invalid_argument`` where it does not fit."""
         parsed = _parsed(self._input, given, f"the input of {self.target}", "invalid_argument")
-        arguments = {WHOLE: parsed} if self._whole else {one: getattr(parsed, one) for one in type(parsed).model_fields}
+        if self._whole:
+            arguments = {WHOLE: parsed}
+        else:
+            arguments = {one.alias or name: getattr(parsed, name) for name, one in type(parsed).model_fields.items()}
         if self._context is not None:
             arguments[self._context] = context
         return arguments
@@ -71,10 +74,6 @@ class FunctionDefinition:
             checked = _parsed(self._output, returned, what, "internal")
             returned = self._output.dump_python(checked, mode="json", by_alias=True)
         return payload(returned, what, "internal")
-
-
-class _Fields(BaseModel):
-    model_config = ConfigDict(arbitrary_types_allowed=False)
 
 
 class _Schema(GenerateJsonSchema):
@@ -100,17 +99,22 @@ def _input_type(body: Callable[..., Any], hints: dict[str, Any], context: str | 
         if len(parameters) > 1:
             raise _invalid(f"{target} takes its whole input as '{WHOLE}', so it has no other parameters")
         return _adapter(hints.get(WHOLE, Any), target)
-    fields: dict[str, Any] = {one.name: (hints.get(one.name, Any), _default(one)) for one in parameters}
+    # The names are given as aliases: a parameter may be called `schema` or `_x`, an attribute of a model may not.
+    fields: dict[str, Any] = {
+        f"p{i}": (hints.get(one.name, Any), _field(one, target)) for i, one in enumerate(parameters)
+    }
     try:
-        return TypeAdapter(create_model("Input", __base__=_Fields, **fields))
+        return TypeAdapter(create_model("Input", **fields))
     except (PydanticSchemaGenerationError, PydanticUserError, NameError) as error:
         raise _no_schema(target, error) from error
 
 
-def _default(parameter: inspect.Parameter) -> Any:
-    if parameter.default is inspect.Parameter.empty:
-        return ...
-    return parameter.default if isinstance(parameter.default, FieldInfo) else FieldInfo(default=parameter.default)
+def _field(parameter: inspect.Parameter, target: str) -> Any:
+    if isinstance(parameter.default, FieldInfo):
+        words = f"'{parameter.name}' of {target}: write Annotated[TYPE, Field(...)], and the default as Python has it"
+        raise _invalid(words)
+    default = ... if parameter.default is inspect.Parameter.empty else parameter.default
+    return Field(default, alias=parameter.name)
 
 
 def _output_type(hint: Any, target: str) -> TypeAdapter[Any] | None:
