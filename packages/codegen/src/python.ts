@@ -100,15 +100,17 @@ class Types {
     if (typeof schema['$ref'] === 'string') return schema['$ref'].replace('#/$defs/', '');
     const union = (schema['oneOf'] ?? schema['anyOf']) as JsonSchema[] | undefined;
     if (union) return union.map((one) => this.#typeOf(where, one)).join(' | ');
-    if (Array.isArray(type)) return type.map((one: string) => this.#typeOf(where, { ...schema, type: one })).join(' | ');
+    if (Array.isArray(type))
+      return type.map((one: string) => this.#typeOf(where, { ...schema, type: one })).join(' | ');
     if ('const' in schema) return literal(where, [schema['const']]);
     if (Array.isArray(schema['enum'])) return literal(where, schema['enum']);
-    if (type === 'array') return `list[${this.#typeOf(`${where}.item`, (schema['items'] as JsonSchema | undefined) ?? {})}]`;
+    if (type === 'array')
+      return `list[${this.#typeOf(`${where}.item`, (schema['items'] as JsonSchema | undefined) ?? {})}]`;
     if (type === 'object') return this.#object(where, schema);
     const plain = { string: 'str', integer: 'int', number: 'float', boolean: 'bool', null: 'None' }[type as string];
     if (plain) return plain;
     if (type === undefined) return 'Any';
-    throw new Error(`${where}: Python has no type for the JSON Schema type '${String(type)}'`);
+    throw new Error(`${where}: Python has no type for the JSON Schema type ${JSON.stringify(type)}`);
   }
 
   #object(where: string, schema: JsonSchema): string {

@@ -12,7 +12,7 @@ from house import Cable, House, Plane, Process
 
 @pytest.fixture(scope="session")
 def simulator() -> Iterator[Process]:
-    process = Process("packages/cli/dist/main.js", "simulate")
+    process = Process("packages/cli/dist/main.js", "simulator")
     yield process
     process.end()
 

@@ -38,7 +38,9 @@ class Process:
         out: IO[str] | None = self._process.stdout
         assert out is not None
         self.url = out.readline().strip()
-        assert self.url.startswith("http://"), f"{arguments} did not start"
+        if not self.url.startswith("http://"):
+            self.end()
+            raise AssertionError(f"{arguments} did not start; it said: {self.url!r}")
 
     def end(self) -> None:
         self._process.terminate()

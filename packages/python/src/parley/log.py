@@ -7,12 +7,18 @@ import json
 import logging
 import sys
 from collections.abc import MutableMapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 LOGGER = logging.getLogger("parley")
 
+if TYPE_CHECKING:
+    _Adapter = logging.LoggerAdapter[logging.Logger]
+else:
+    # Python 3.10 does not take the parameter when it runs.
+    _Adapter = logging.LoggerAdapter
 
-class Log(logging.LoggerAdapter[logging.Logger]):
+
+class Log(_Adapter):
     """A logger with fields: ``log.info("registered", link_id=…)``. They are in ``record.fields``."""
 
     def __init__(self, **fields: object) -> None:
