@@ -129,6 +129,26 @@ async def test_a_cancelled_execution_cancels_its_task_and_what_it_called(house: 
     assert sorted(ended) == ["inner", "outer"]
 
 
+async def test_what_is_cancelled_before_it_begins_gives_its_place_back(house: House) -> None:
+    app = Agent("early", executions_max=1)
+    let_go = asyncio.Event()
+
+    @app.skill()
+    async def work() -> str:
+        await let_go.wait()
+        return "done"
+
+    handle = await house.serve(app)
+    async with ParleyClient(house.url) as parley:
+        runs = [await parley.executions.execute_async("early.work") for _ in range(3)]
+        for run in runs[:2]:
+            await parley.executions.cancel(run["execution_id"])
+            assert (await parley.executions.wait(run["execution_id"]))["status"] == "cancelled"
+        let_go.set()
+        assert (await parley.executions.wait(runs[2]["execution_id"]))["status"] == "succeeded"
+    await handle.drain()
+
+
 async def test_a_function_that_takes_too_long_is_timed_out(house: House) -> None:
     app = Agent("late")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import pytest
@@ -28,6 +29,15 @@ class Item(BaseModel):
 
 class Address(TypedDict):
     street: str
+
+
+def test_the_program_in_the_readme_declares_what_it_says() -> None:
+    page = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
+    program = page.split("```python\n")[1].split("```")[0].replace("app.run()", "")
+    names: dict[str, Any] = {}
+    exec(compile(program, "README.md", "exec"), names)
+    assert list(names["app"]._functions) == ["find_order", "look_up"]
+    assert list(names["app"]._sessions) == ["desk", "voice"]
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ P3  At most ``running_max`` bodies run; a body that does not stop when it is can
 from __future__ import annotations
 
 import asyncio
+import inspect
 import math
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
@@ -42,7 +43,8 @@ class Execution:
         self.end = Signal()
         #: The timeout, and after a cancellation the time left to end by itself.
         self.timer: asyncio.TimerHandle | None = None
-        self.task: asyncio.Task[None] | None = None
+        #: The body, once it runs.
+        self.task: asyncio.Task[Any] | None = None
         #: Calls of other functions that it waits for.
         self.calls = 0
 
@@ -173,13 +175,16 @@ class Executions:
                 continue
             self._running += 1
             self._bodies[definition.name] += 1
-            execution.task = asyncio.ensure_future(self._run(execution, definition))
-            self._tasks.add(execution.task)
-            execution.task.add_done_callback(self._tasks.discard)
+            task = asyncio.ensure_future(self._run(execution, definition))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
 
     async def _run(self, execution: Execution, definition: FunctionDefinition) -> None:
         try:
-            returned = await self._body(execution, definition)
+            execution.end.raise_if_set()
+            # A task of its own: a cancellation must not reach what keeps the books here.
+            execution.task = asyncio.ensure_future(self._body(execution, definition))
+            returned = await execution.task
             self._end(execution, "succeeded", output=definition.output(returned))
         except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 - it goes to the server
             self._fail(execution, error)
@@ -198,7 +203,9 @@ class Executions:
             return await definition.body(**definition.arguments(given, context))
         blocking = BlockingContext(context, asyncio.get_running_loop())
         arguments = definition.arguments(given, blocking)
-        return await self._threads.run(lambda: definition.body(**arguments))
+        returned = await self._threads.run(lambda: definition.body(**arguments))
+        # Something callable that is no function may hide that it is asynchronous.
+        return await returned if inspect.isawaitable(returned) else returned
 
     def _abort(self, execution: Execution, reason: ParleyError) -> None:
         """Tells the body to stop, and gives it up when it does not."""

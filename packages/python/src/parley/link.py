@@ -42,6 +42,9 @@ class LinkPeer(Protocol):
 
     def down(self, connection: Connection, code: int, reason: str) -> None: ...
 
+    def broken(self, error: Exception) -> None:
+        """A frame could not be handled: a mistake of ours."""
+
     def retrying(self, error: ParleyError, delay_ms: float) -> None: ...
 
 
@@ -170,10 +173,10 @@ class Link:
             pass
         except ValueError:
             connection.close(1007, "a frame was not JSON")
-        except Exception:
+        except Exception as error:  # noqa: BLE001 - it is logged
             # A mistake of ours must not end the agent: the server tells everything again on the next connection.
+            self._peer.broken(error)
             connection.close(1011, "the agent failed to handle a frame")
-            raise
         finally:
             await connection.wait_closed()
             self._closed(connection)

@@ -182,7 +182,10 @@ class Sessions:
     async def _handle(self, session: LiveSession, handler: Handler) -> None:
         if not inspect.iscoroutinefunction(handler):
             face = BlockingSession(session, asyncio.get_running_loop())
-            await self._threads.run(lambda: handler(face))
+            returned = await self._threads.run(lambda: handler(face))
+            # Something callable that is no function may hide that it is asynchronous.
+            if inspect.isawaitable(returned):
+                await returned
             return
         # Its own task, so that what it does with its cancellations stays its own.
         work: asyncio.Future[None] = asyncio.ensure_future(cast("Awaitable[None]", handler(session)))

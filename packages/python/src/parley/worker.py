@@ -242,6 +242,9 @@ class AgentWorker:
             self._link.current.send(self.heartbeat())
         self.changed()
 
+    def broken(self, error: Exception) -> None:
+        self._log.error("a frame could not be handled", exc_info=error)
+
     def retrying(self, error: ParleyError, delay_ms: float) -> None:
         self._log.warning("no link", code=error.code, message=error.message, retry_in_ms=round(delay_ms))
 
