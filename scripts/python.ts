@@ -1,9 +1,9 @@
-// The verbs of packages/python: build, test, check. They live in packages/python/tools/dev.py, which keeps a virtual
+// The verbs of packages/python: build, test, check, package. They live in packages/python/tools/dev.py, which keeps a virtual
 // environment with pinned tools.
 import { join } from 'node:path';
 import { root, run } from './workspace.ts';
 
-const verbs = ['build', 'test', 'check'];
+const verbs = ['build', 'test', 'check', 'package'];
 const [verb = '', ...rest] = process.argv.slice(2);
 if (!verbs.includes(verb)) throw new TypeError(`expected one of ${verbs.join(', ')}, got '${verb}'`);
 

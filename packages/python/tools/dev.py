@@ -11,6 +11,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tarfile
 import tempfile
 import venv
 from collections.abc import Callable
@@ -57,6 +58,7 @@ def check() -> None:
     tool("ruff", "check", ".")
     tool("ruff", "format", "--check", ".")
     tool("mypy")
+    package()
 
 
 def test() -> None:
@@ -81,6 +83,13 @@ def package() -> None:
     dist = ROOT / "dist"
     shutil.rmtree(dist, ignore_errors=True)
     tool("build", "--no-isolation", "--outdir", str(dist))
+    (sdist,) = dist.glob("*.tar.gz")
+    with tarfile.open(sdist) as archive:
+        names = [name.partition("/")[2] for name in archive.getnames()]
+    known = ("src/parley/", "LICENSE", "PKG-INFO", "README.md", "package.json", "pyproject.toml", ".gitignore")
+    strangers = [name for name in names if not name.startswith(known)]
+    if strangers:
+        sys.exit(f"python: the sdist must not hold {', '.join(strangers)}")
     for path in sorted(dist.iterdir()):
         with tempfile.TemporaryDirectory() as empty:
             venv.create(empty, with_pip=True)
