@@ -123,12 +123,12 @@ export async function run(command: string, args: readonly string[], options: Run
 
 /**
  * Builds a program of the workspace and what it stands on, then runs it as if it were this process: same stdin, stdout
- * and arguments, signals passed on, and its exit code. For the last line of a verb.
+ * and arguments, signals passed on, and its exit code. For the last line of a verb. `also` names more packages to build.
  */
-export async function runBuilt(program: string, args: readonly string[]): Promise<void> {
+export async function runBuilt(program: string, args: readonly string[], also: readonly string[] = []): Promise<void> {
   // What it stands on is enough.
   const own = packages().find(({ folder }) => program.startsWith(`${folder}/`));
-  if (!(await prepare(...(own ? [own.name] : [])))) {
+  if (!(await prepare(...(own ? [own.name, ...also] : [])))) {
     process.exitCode = 1;
     return;
   }

@@ -23,7 +23,7 @@ try {
 }
 
 async function demonstrate(options: Options): Promise<void> {
-  const { once, json, audio, port, data } = options;
+  const { once, json, agent, audio, port, data } = options;
   // With --json stdout is for the one line; people read stderr.
   const screen = new Screen(json ? process.stderr : process.stdout);
   const told = stopOnSignal(screen);
@@ -32,7 +32,12 @@ async function demonstrate(options: Options): Promise<void> {
   // A single call must not stand in the way of a server that is up: its database is its own, and goes with it.
   const directory = once ? await mkdtemp(join(tmpdir(), 'parley-once-')) : data;
   try {
-    await using parts = await startParts({ port, data: directory, progress: (line) => screen.line(`  ${line}`) });
+    await using parts = await startParts({
+      port,
+      data: directory,
+      language: agent,
+      progress: (line) => screen.line(`  ${line}`),
+    });
     screen.heading(`A call to ${TARGET}`);
     const { client, server } = parts;
     const calls = join(data, 'calls');

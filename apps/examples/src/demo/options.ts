@@ -4,10 +4,12 @@ import { resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { ParleyError } from '@parley/core';
 import { DEFAULT_PORT } from '@parley/server';
+import { AGENT_LANGUAGES, type AgentLanguage } from './languages.ts';
 
 export const HELP = `npm start [-- OPTIONS]
   --once           make one call, then stop everything
   --json           with --once: the last line of stdout is the call as JSON
+  --agent LANGUAGE the example agent in ${AGENT_LANGUAGES.join(', ')} (default typescript)
   --audio FILE     say this WAV instead of the built-in question
   --port NUMBER    of the control plane (default ${DEFAULT_PORT}; with --once any free one)
   --data DIR       for the database and the answers (default .parley)
@@ -17,6 +19,7 @@ export const HELP = `npm start [-- OPTIONS]
 export interface Options {
   once: boolean;
   json: boolean;
+  agent: AgentLanguage;
   /** An absolute path, and the name by which it was given. */
   audio: { file: string; given: string } | null;
   port: number;
@@ -27,13 +30,14 @@ export interface Options {
 export function optionsOf(args: string[]): Options | null {
   const values = parsed(args);
   if (values.help) return null;
-  const { once = false, json = false, audio, port, data } = values;
+  const { once = false, json = false, agent, audio, port, data } = values;
   if (json && !once) throw new ParleyError('invalid_argument', '--json goes with --once');
   // npm runs us in the workspace; files are named from where the person stands.
   const here = process.env['INIT_CWD'] ?? process.cwd();
   return {
     once,
     json,
+    agent: agent === undefined ? 'typescript' : languageOf(agent),
     audio: audio === undefined ? null : { file: resolve(here, audio), given: audio },
     port: port === undefined ? (once ? 0 : DEFAULT_PORT) : portOf(port),
     data: data === undefined ? resolve('.parley') : resolve(here, data),
@@ -47,6 +51,7 @@ function parsed(args: string[]) {
       options: {
         once: { type: 'boolean' },
         json: { type: 'boolean' },
+        agent: { type: 'string' },
         audio: { type: 'string' },
         port: { type: 'string' },
         data: { type: 'string' },
@@ -56,6 +61,12 @@ function parsed(args: string[]) {
   } catch (error) {
     throw new ParleyError('invalid_argument', `${(error as Error).message}\n\n${HELP.trimEnd()}`);
   }
+}
+
+function languageOf(text: string): AgentLanguage {
+  const language = AGENT_LANGUAGES.find((one) => one === text);
+  if (language) return language;
+  throw new ParleyError('invalid_argument', `--agent must be one of ${AGENT_LANGUAGES.join(', ')}; got '${text}'`);
 }
 
 function portOf(text: string): number {

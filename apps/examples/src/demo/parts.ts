@@ -8,6 +8,7 @@ import { ParleyClient } from '@parley/client';
 import { ParleyError } from '@parley/core';
 import { optionsFromEnv, type RunningServer, startServer } from '@parley/server';
 import { parseScript, type Simulator, startSimulator } from '@parley/simulator';
+import type { AgentLanguage } from './languages.ts';
 
 /** What the simulated model says. A real model needs no script; the agent and the rest stay as they are. */
 const SCRIPT = `
@@ -42,11 +43,13 @@ export interface PartsOptions {
   data: string;
   /** The key that the control plane asks for; without one it takes everybody on this machine. */
   key?: string;
+  /** The language of the example agent. Default `typescript`. */
+  language?: AgentLanguage;
   progress: (line: string) => void;
 }
 
 /** Starts everything, or stops what it started and throws. */
-export async function startParts({ port, data, key, progress }: PartsOptions): Promise<Parts> {
+export async function startParts({ port, data, key, language, progress }: PartsOptions): Promise<Parts> {
   const stops: (() => Promise<unknown>)[] = [];
   const stop = async (): Promise<void> => {
     for (const one of stops.splice(0).reverse()) await one();
@@ -73,11 +76,15 @@ export async function startParts({ port, data, key, progress }: PartsOptions): P
 
     const client = new ParleyClient({ url: server.url, key });
     // Built or not, the agent stands beside this file.
-    const agent = fork(fileURLToPath(new URL(`./agent${extname(import.meta.url)}`, import.meta.url)), {
-      env: { ...process.env, PARLEY_URL: server.url, PARLEY_KEY: key ?? '' },
-      // What the agent prints is no part of the conversation, nor of the one line of --json.
-      stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
-    });
+    const agent = fork(
+      fileURLToPath(new URL(`./agent${extname(import.meta.url)}`, import.meta.url)),
+      [language ?? 'typescript'],
+      {
+        env: { ...process.env, PARLEY_URL: server.url, PARLEY_KEY: key ?? '' },
+        // What the agent prints is no part of the conversation, nor of the one line of --json.
+        stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
+      },
+    );
     let complaint = '';
     agent.stderr?.on('data', (chunk: Buffer) => {
       complaint = (complaint + chunk.toString()).slice(-4000);

@@ -11,6 +11,7 @@ import { ParleyClient } from '@parley/client';
 import { decodeSpeech, encodeSpeech, readWav, writeWav } from '@parley/simulator/speech';
 import { afterAll, expect, test, vi } from 'vitest';
 import type { CallReport } from './conversation.ts';
+import { AGENT_LANGUAGES, missing } from './languages.ts';
 
 // Each test hears whole calls at the speed of speech.
 vi.setConfig({ testTimeout: 60_000 });
@@ -95,6 +96,18 @@ test('--once --json makes a spoken call with a tool, and its last line says so',
   expect(spoken).toBe('Order 42 is a walnut desk. It ships on Friday.');
   expect(run.stderr()).toContain(`agent  ${spoken}`);
 });
+
+test.for(AGENT_LANGUAGES.filter((one) => one !== 'typescript'))(
+  'the agent in %s takes the same call',
+  async (language, { skip }) => {
+    const reason = missing(language);
+    skip(reason !== null, reason ?? '');
+    const run = start('--once', '--json', '--agent', language);
+    const report = await reportOf(run);
+    expect(report).toMatchObject({ turns: 1, tool_calls: 1, workflow_nodes: 3 });
+    expect(await heard(report)).toBe('Order 42 is a walnut desk. It ships on Friday.');
+  },
+);
 
 test('--audio says the words of a telephone recording, and the answer is about them', async () => {
   const file = wav('telephone.wav', await encodeSpeech('where is order 44', { sampleRate: 8000 }), 8000);

@@ -1,0 +1,38 @@
+"""Agents for Parley, the control plane for realtime AI sessions."""
+
+# an agent, its sessions and its functions
+from .agent import Agent, AgentHandle, FunctionOptions
+
+# the same for a plain def
+from .blocking import BlockingContext, BlockingSession
+
+# the control plane over HTTP
+from .client import ParleyClient
+
+# what a function is given
+from .context import Context
+
+# errors, from the contract
+from .errors import ParleyError
+
+# what a handler is given
+from .session import RealtimeSession, Spoken
+from .settings import AgentOptions
+from .turns import Turn
+from .worker import AgentStatus
+
+__all__ = [
+    "Agent",
+    "AgentHandle",
+    "AgentOptions",
+    "AgentStatus",
+    "BlockingContext",
+    "BlockingSession",
+    "Context",
+    "FunctionOptions",
+    "ParleyClient",
+    "ParleyError",
+    "RealtimeSession",
+    "Spoken",
+    "Turn",
+]

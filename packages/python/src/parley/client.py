@@ -1,0 +1,301 @@
+"""The control plane as one object."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping, Sequence
+from types import TracebackType
+from typing import Any, cast
+from urllib.parse import quote
+
+from .contract import TIMES
+from .contract.types import (
+    AgentResource,
+    BatchStatusResponse,
+    ExecutionResource,
+    HealthResponse,
+    SayResponse,
+    SessionList,
+    SessionResource,
+    StartResponse,
+    WorkflowResource,
+)
+from .errors import ParleyError
+from .http import Http
+from .json_text import loads
+
+#: A function may work for as long as an execution may, and the answer still has to travel.
+_CALL_TIMEOUT_MS = TIMES["execution_timeout_ms"] + 5_000
+_SAY_TIMEOUT_MS = 120_000
+_SILENCE_MS = 45_000
+_POLL_MIN_S, _POLL_MAX_S = 0.1, 2.0
+_BATCH_MAX = 1000
+_TERMINAL = frozenset(("succeeded", "failed", "cancelled", "timed_out", "unknown"))
+
+
+class ParleyClient:
+    """A client of the Parley control plane. Every method raises ``ParleyError``: the server's own, or ``unavailable``
+    when there was no answer.
+
+    >>> async with ParleyClient() as parley:                                                # doctest: +SKIP
+    ...     session = await parley.sessions.start("support.voice")
+    ...     async for event in parley.sessions.tail(session["session_id"]):
+    ...         print(event["type"])
+
+    ``url`` defaults to ``PARLEY_URL``, else ``http://127.0.0.1:7700``; ``key`` to ``PARLEY_KEY``. A try of a request
+    may take ``timeout_ms``; one that may be repeated is repeated ``retries`` times after a retryable error, unless the
+    server asks for a pause longer than ``retry_after_max_ms``.
+    """
+
+    def __init__(
+        self,
+        url: str | None = None,
+        *,
+        key: str | None = None,
+        timeout_ms: int = 30_000,
+        retries: int = 2,
+        retry_after_max_ms: int = 10_000,
+        answer_bytes_max: int = 32 * 1024 * 1024,
+    ) -> None:
+        self._http = Http(
+            url,
+            key,
+            timeout_ms=timeout_ms,
+            retries=retries,
+            retry_after_max_ms=retry_after_max_ms,
+            answer_bytes_max=answer_bytes_max,
+        )
+        self.sessions = Sessions(self._http)
+        self.executions = Executions(self._http)
+
+    async def health(self) -> HealthResponse:
+        """How the control plane is, and its version."""
+        return cast(HealthResponse, await self._http.json("GET", "/health"))
+
+    async def ready(self) -> HealthResponse:
+        """Whether it takes work. Raises ParleyError ``unavailable`` when it does not."""
+        return cast(HealthResponse, await self._http.json("GET", "/ready"))
+
+    async def agents(self) -> list[AgentResource]:
+        return cast("list[AgentResource]", (await self._http.json("GET", "/api/v1/agents"))["agents"])
+
+    async def agent(self, name: str) -> AgentResource:
+        return cast(AgentResource, await self._http.json("GET", f"/api/v1/agents/{quote(name, safe='')}"))
+
+    async def workflow(self, workflow_id: str) -> WorkflowResource:
+        """The tree of executions of a workflow."""
+        path = f"/api/v1/workflows/{quote(workflow_id, safe='')}/dag"
+        return cast(WorkflowResource, await self._http.json("GET", path))
+
+    async def close(self) -> None:
+        await self._http.close()
+
+    async def __aenter__(self) -> ParleyClient:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+
+class Sessions:
+    """Sessions over HTTP: start, look, speak, follow, end."""
+
+    def __init__(self, http: Http) -> None:
+        self._http = http
+
+    async def start(self, target: str, *, idempotency_key: str | None = None, **request: Any) -> StartResponse:
+        """Starts a session of ``target`` (``agent.session``); ``request`` has the fields of ``StartRequest``.
+
+        With an ``idempotency_key`` a failed request is retried, and is one start. Raises ParleyError ``not_found`` when
+        no agent declares it, ``failed_precondition``, ``invalid_argument``, ``resource_exhausted``.
+        """
+        path = f"/api/v1/sessions/{quote(target, safe='')}/start"
+        return cast(StartResponse, await self._http.json("POST", path, body=request, idempotency_key=idempotency_key))
+
+    async def list(self, **filter: Any) -> SessionList:
+        """One page of sessions, newest first: by ``status``, ``agent``, ``target``; ``limit``, ``cursor``."""
+        return cast(SessionList, await self._http.json("GET", "/api/v1/sessions", query=filter))
+
+    async def get(self, session_id: str) -> SessionResource:
+        return cast(SessionResource, await self._http.json("GET", _session(session_id)))
+
+    async def say(self, session_id: str, text: str) -> SayResponse:
+        """Has the provider speak; returns when it was heard or cut, so it may take as long as the speech."""
+        path = _session(session_id, "say")
+        answer = await self._http.json("POST", path, body={"text": text}, timeout_ms=_SAY_TIMEOUT_MS)
+        return cast(SayResponse, answer)
+
+    async def inject(self, session_id: str, text: str, *, respond: bool | None = None) -> None:
+        """Puts text into the conversation without speaking it; ``respond`` asks for an answer to it."""
+        more = {} if respond is None else {"respond": respond}
+        await self._http.json("POST", _session(session_id, "inject"), body={"text": text, **more})
+
+    async def update(self, session_id: str, **change: Any) -> SessionResource:
+        """Changes what the model is told; ``change`` has the fields of ``UpdateRequest``."""
+        answer = await self._http.json("POST", _session(session_id, "update"), body=change)
+        return cast(SessionResource, answer)
+
+    async def close(self, session_id: str, reason: str | None = None) -> SessionResource:
+        """Ends a session. Ending one that has ended changes nothing."""
+        body = {} if reason is None else {"reason": reason}
+        answer = await self._http.json("POST", _session(session_id, "close"), body=body, repeatable=True)
+        return cast(SessionResource, answer)
+
+    async def tool(
+        self, session_id: str, tool: str, input: Any = None, *, idempotency_key: str | None = None
+    ) -> ExecutionResource:
+        """Calls a tool of the session, as its model could: the allowlist holds. Returns the execution once it ended."""
+        answer = await self._http.json(
+            "POST",
+            _session(session_id, f"tools/{quote(tool, safe='')}"),
+            body={} if input is None else {"input": input},
+            idempotency_key=idempotency_key,
+            timeout_ms=_CALL_TIMEOUT_MS,
+        )
+        return cast(ExecutionResource, answer)
+
+    async def events(self, session_id: str, *, after: int = 0, limit: int | None = None) -> dict[str, Any]:
+        """One page of the log after entry ``after``: ``events``, ``last_seq``, ``has_more``."""
+        query = {"after": after, "limit": limit}
+        return cast("dict[str, Any]", await self._http.json("GET", _session(session_id, "events"), query=query))
+
+    async def workflow(self, session_id: str) -> WorkflowResource:
+        """The workflow whose root this session is."""
+        return cast(WorkflowResource, await self._http.json("GET", _session(session_id, "workflow")))
+
+    async def tail(self, session_id: str, *, after: int = 0, attempts_max: int = 10) -> AsyncIterator[dict[str, Any]]:
+        """Follows the log live until ``session.closed``, reconnecting after the last entry that came.
+
+        Raises ParleyError ``not_found``, ``permission_denied`` …, or the last error after ``attempts_max`` fruitless
+        tries.
+        """
+        seq, fruitless = after, 0
+        while True:
+            error = ParleyError("unavailable", f"the log of {session_id} broke off {attempts_max} times in a row")
+            try:
+                path = _session(session_id, "events")
+                async with self._http.lines(path, {"after": seq}, _SILENCE_MS) as lines:
+                    async for line in lines:
+                        event = _entry(line)
+                        # A server may send again what was on its way when a connection broke.
+                        if event is None or event["seq"] <= seq:
+                            continue
+                        seq, fruitless = event["seq"], 0
+                        yield event
+                        if event["type"] == "session.closed":
+                            return
+                session = await self.get(session_id)
+                if session["status"] == "closed" and session["last_seq"] <= seq:
+                    return
+            except ParleyError as broken:
+                if not broken.retryable:
+                    raise
+                error = broken
+            fruitless += 1
+            if fruitless >= attempts_max:
+                raise error
+            wait_ms = min(TIMES["backoff_max_ms"], TIMES["backoff_min_ms"] * 2 ** (fruitless - 1))
+            await asyncio.sleep(max(error.retry_after_ms or 0, wait_ms) / 1000)
+
+
+class Executions:
+    """Runs of functions over HTTP."""
+
+    def __init__(self, http: Http) -> None:
+        self._http = http
+
+    async def execute(
+        self,
+        target: str,
+        input: Any = None,
+        *,
+        timeout_ms: int | None = None,
+        idempotency_key: str | None = None,
+        session_id: str | None = None,
+        parent_execution_id: str | None = None,
+    ) -> ExecutionResource:
+        """Runs a function (``agent.function``) and waits for its end, whatever that is: read ``status``.
+
+        Raises ParleyError when it could not be admitted: ``not_found``, ``invalid_argument``, ``resource_exhausted`` …
+        """
+        answer = await self._http.json(
+            "POST",
+            f"/api/v1/execute/{quote(target, safe='')}",
+            body=_run(input, timeout_ms),
+            headers={"X-Session-ID": session_id, "X-Parent-Execution-ID": parent_execution_id},
+            idempotency_key=idempotency_key,
+            timeout_ms=_CALL_TIMEOUT_MS if timeout_ms is None else timeout_ms + 5_000,
+        )
+        return cast(ExecutionResource, answer)
+
+    async def execute_async(
+        self, target: str, input: Any = None, *, timeout_ms: int | None = None, idempotency_key: str | None = None
+    ) -> ExecutionResource:
+        """Queues a function and returns at once with its execution."""
+        path = f"/api/v1/execute/async/{quote(target, safe='')}"
+        body = _run(input, timeout_ms)
+        answer = await self._http.json("POST", path, body=body, idempotency_key=idempotency_key)
+        return cast(ExecutionResource, answer)
+
+    async def get(self, execution_id: str) -> ExecutionResource:
+        return cast(ExecutionResource, await self._http.json("GET", _execution(execution_id)))
+
+    async def wait(self, execution_id: str) -> ExecutionResource:
+        """Waits until an execution has ended."""
+        pause_s = _POLL_MIN_S
+        while True:
+            execution = await self.get(execution_id)
+            if execution["status"] in _TERMINAL:
+                return execution
+            await asyncio.sleep(pause_s)
+            pause_s = min(_POLL_MAX_S, pause_s * 1.5)
+
+    async def cancel(self, execution_id: str, reason: str | None = None) -> ExecutionResource:
+        """Asks an execution to stop. One that has ended stays as it is."""
+        body = {} if reason is None else {"reason": reason}
+        answer = await self._http.json("POST", _execution(execution_id, "cancel"), body=body, repeatable=True)
+        return cast(ExecutionResource, answer)
+
+    async def note(self, execution_id: str, text: str, data: Any = None) -> None:
+        """Adds a note to an execution, for whoever reads it later."""
+        body = {"text": text} if data is None else {"text": text, "data": data}
+        await self._http.json("POST", _execution(execution_id, "notes"), body=body)
+
+    async def batch(self, execution_ids: Sequence[str]) -> BatchStatusResponse:
+        """The state of up to 1000 executions in one request."""
+        if not 1 <= len(execution_ids) <= _BATCH_MAX:
+            words = f"a batch has 1 to {_BATCH_MAX} execution ids, got {len(execution_ids)}"
+            raise ParleyError("invalid_argument", words)
+        body = {"execution_ids": list(execution_ids)}
+        answer = await self._http.json("POST", "/api/v1/executions/batch-status", body=body, repeatable=True)
+        return cast(BatchStatusResponse, answer)
+
+
+def _run(input: Any, timeout_ms: int | None) -> Mapping[str, Any]:
+    given = {} if input is None else {"input": input}
+    return given if timeout_ms is None else {**given, "timeout_ms": timeout_ms}
+
+
+def _session(session_id: str, rest: str = "") -> str:
+    path = f"/api/v1/sessions/{quote(session_id, safe='')}"
+    return f"{path}/{rest}" if rest else path
+
+
+def _execution(execution_id: str, rest: str = "") -> str:
+    path = f"/api/v1/executions/{quote(execution_id, safe='')}"
+    return f"{path}/{rest}" if rest else path
+
+
+def _entry(line: str) -> dict[str, Any] | None:
+    """An entry of the log from a line of the stream: each entry is one ``data`` line."""
+    if not line.startswith("data:"):
+        return None
+    try:
+        event = loads(line[5:])
+    except ValueError as error:
+        raise ParleyError("data_loss", "an entry of the log is not JSON") from error
+    if not isinstance(event, dict) or not isinstance(event.get("seq"), int):
+        raise ParleyError("data_loss", "an entry of the log has no seq")
+    return event
