@@ -1,18 +1,25 @@
-// `generate` writes schemas/; `check` fails with a list when what is there is stale.
+// `generate` writes schemas/ and the languages' types; `check` fails with a list when what is there is stale.
 
 import { join } from 'node:path';
+import { goFiles } from './go.ts';
 import { outputs, staleFiles, writeFiles } from './output.ts';
 
-const root = join(import.meta.dirname, '../../../schemas');
-const files = outputs(root);
+const root = join(import.meta.dirname, '../../..');
+const check = process.argv.includes('--check');
 
-if (process.argv.includes('--check')) {
-  const stale = staleFiles(root, files);
-  for (const line of stale) console.error(`schemas/${line}`);
-  if (stale.length > 0) console.error('run: pnpm generate');
-  else console.log(`schemas: ${files.size} files are up to date`);
-  process.exitCode = stale.length > 0 ? 1 : 0;
-} else {
-  const written = writeFiles(root, files);
-  console.log(`schemas: ${written.length} of ${files.size} files written`);
+const schemas = join(root, 'schemas');
+keep('schemas', outputs(schemas));
+keep('packages/go', goFiles());
+
+function keep(folder: string, files: ReadonlyMap<string, string>): void {
+  const at = join(root, folder);
+  if (!check) {
+    console.log(`${folder}: ${writeFiles(at, files).length} of ${files.size} files written`);
+    return;
+  }
+  const stale = staleFiles(at, files);
+  for (const line of stale) console.error(`${folder}/${line}`);
+  if (stale.length === 0) return console.log(`${folder}: ${files.size} files are up to date`);
+  console.error('run: pnpm generate');
+  process.exitCode = 1;
 }

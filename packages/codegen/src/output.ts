@@ -42,6 +42,8 @@ export function writeFiles(root: string, files: ReadonlyMap<string, string>): st
 }
 
 function strangers(root: string, files: ReadonlyMap<string, string>): string[] {
+  // Only v1 is generated as a whole; the folders of the languages hold code that people wrote.
+  if (![...files.keys()].some((path) => path.startsWith('v1/'))) return [];
   mkdirSync(join(root, 'v1'), { recursive: true });
   return readdirSync(join(root, 'v1'))
     .map((name) => `v1/${name}`)

@@ -5,4 +5,5 @@ import type { TesteeCommand } from './testee.ts';
 
 export const LANGUAGES: Readonly<Record<string, TesteeCommand>> = {
   typescript: { command: process.execPath, args: [join(import.meta.dirname, 'testees/typescript.ts')] },
+  go: { command: join(import.meta.dirname, '../../go/dist', process.platform === 'win32' ? 'testee.exe' : 'testee'), args: [] },
 };
