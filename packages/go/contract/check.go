@@ -413,3 +413,19 @@ func pattern(source string) *regexp.Regexp {
 	patterns.Store(source, compiled)
 	return compiled
 }
+
+// CompileSchema makes a check of a schema that uses what the contract's own schemas use. Nil accepts everything.
+func CompileSchema(source any) (func(value any) *Problem, error) {
+	if source == nil {
+		return func(any) *Problem { return nil }, nil
+	}
+	text, err := json.Marshal(source)
+	if err != nil {
+		return nil, NewError("invalid_argument", "the schema is not JSON: "+err.Error()).Because(err)
+	}
+	compiled := new(schema)
+	if err := json.Unmarshal(text, compiled); err != nil {
+		return nil, NewError("invalid_argument", "the schema cannot be read: "+err.Error()).Because(err)
+	}
+	return func(value any) *Problem { return compiled.check(value, "") }, nil
+}
