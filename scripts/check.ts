@@ -5,7 +5,8 @@ import { pending, rehearseVersion } from './changesets.ts';
 import { layerViolations } from './layers.ts';
 import { attw, consume, contents, pack, publint, published } from './published.ts';
 import { staleSamples } from './samples.ts';
-import { faults, runSteps } from './steps.ts';
+import { faults, runSteps, type Step } from './steps.ts';
+import { onPath, TOOLCHAINS } from './suites.ts';
 import { NONE, plainLine, type Totals } from './totals.ts';
 import { bin, packages, prepare, root, run, temporary } from './workspace.ts';
 
@@ -32,7 +33,20 @@ async function checked(): Promise<Totals> {
     { name: 'dependencies explained', run: async () => faults(unexplained()) },
     { name: 'changesets: none missing', run: pending },
     { name: 'changesets: version', run: rehearseVersion },
+    ...languages(),
   ]);
+}
+
+/** What the packages of other languages check by themselves. */
+function languages(): Step[] {
+  return packages()
+    .filter((pkg) => pkg.folder in TOOLCHAINS && pkg.scripts?.['check'] !== undefined)
+    .map((pkg) => {
+      const tool = TOOLCHAINS[pkg.folder] ?? '';
+      return onPath(tool)
+        ? { name: pkg.folder, run: () => run('pnpm', ['--filter', pkg.name, 'run', 'check']) }
+        : { name: `${pkg.folder}: not checked, ${tool} is not on PATH`, run: async () => faults([]) };
+    });
 }
 
 /** Every dependency of a published package earns a line in ARCHITECTURE.md, where it stands in backticks. */

@@ -35,7 +35,7 @@ function conformance(): Suite[] {
 }
 
 /** What builds and tests the packages of another language: their `test` script must end with the plain line. */
-const TOOLCHAINS: Readonly<Record<string, string>> = { 'packages/python': 'python3', 'packages/go': 'go' };
+export const TOOLCHAINS: Readonly<Record<string, string>> = { 'packages/python': 'python3', 'packages/go': 'go' };
 
 function languages(): Suite[] {
   return packages()
@@ -69,7 +69,7 @@ async function totalsOf(command: string, args: readonly string[]): Promise<Total
   return readTotals(output, code);
 }
 
-function onPath(command: string): boolean {
+export function onPath(command: string): boolean {
   const names = process.platform === 'win32' ? [`${command}.exe`, `${command}.cmd`] : [command];
   return (process.env['PATH'] ?? '')
     .split(delimiter)

@@ -46,12 +46,17 @@ export function goTypes(defs: Readonly<Record<string, JsonSchema>>): string {
 
 function declare(types: Map<string, string>, name: string, schema: JsonSchema): void {
   if (types.has(name)) throw new Error(`${name}: two types of this name`);
-  const words = typeof schema['description'] === 'string' ? `: ${schema['description']}` : ' is a part of the contract.';
+  const words =
+    typeof schema['description'] === 'string' ? `: ${schema['description']}` : ' is a part of the contract.';
   const comment = `// ${name}${words}\n`;
   // Reserved here, so that the types nested in it follow it in the file.
   types.set(name, '');
   const oneOf = schema['oneOf'] as JsonSchema[] | undefined;
-  if (oneOf) types.set(name, `${comment}// One of ${branches(name, oneOf)}, told apart by "type".\ntype ${name} = json.RawMessage\n`);
+  if (oneOf)
+    types.set(
+      name,
+      `${comment}// One of ${branches(name, oneOf)}, told apart by "type".\ntype ${name} = json.RawMessage\n`,
+    );
   else if (schema['properties']) types.set(name, comment + struct(types, name, schema));
   else types.set(name, `${comment}type ${name} = ${typeOf(types, name, schema)}\n`);
 }

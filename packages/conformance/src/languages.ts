@@ -1,9 +1,22 @@
 // Who takes part. A language joins with a testee, a line here, and a file in unsupported/ (an empty list, one hopes).
 
-import { join } from 'node:path';
+import { existsSync } from 'node:fs';
+import { delimiter, join } from 'node:path';
 import type { TesteeCommand } from './testee.ts';
+
+const PACKAGES = join(import.meta.dirname, '../..');
+const WINDOWS = process.platform === 'win32';
 
 export const LANGUAGES: Readonly<Record<string, TesteeCommand>> = {
   typescript: { command: process.execPath, args: [join(import.meta.dirname, 'testees/typescript.ts')] },
-  go: { command: join(import.meta.dirname, '../../go/dist', process.platform === 'win32' ? 'testee.exe' : 'testee'), args: [] },
+  go: { command: join(PACKAGES, 'go/dist', WINDOWS ? 'testee.exe' : 'testee'), args: [], needs: 'go' },
 };
+
+/** Why a language cannot take part on this machine, or null. */
+export function absence({ needs }: TesteeCommand): string | null {
+  if (needs === undefined) return null;
+  const names = WINDOWS ? [`${needs}.exe`, `${needs}.cmd`] : [needs];
+  const folders = (process.env['PATH'] ?? '').split(delimiter);
+  const found = folders.some((folder) => names.some((name) => existsSync(join(folder, name))));
+  return found ? null : `${needs} is not on PATH`;
+}

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { prepare, SAMPLES } from './behaviour/programs.ts';
 import { behaviourCount, runBehaviour, SAMPLE_CASES } from './behaviour/run.ts';
-import { LANGUAGES } from './languages.ts';
+import { absence, LANGUAGES } from './languages.ts';
 import { run, type Tally, type Unsupported } from './run.ts';
 import { readVectors } from './vectors.ts';
 
@@ -27,6 +27,11 @@ if (languages.length === 0)
   throw new Error(`no language '${values.language}'; known: ${Object.keys(LANGUAGES).join(', ')}`);
 
 for (const [name, command] of languages) {
+  const absent = absence(command);
+  if (absent !== null) {
+    console.log(`skipped: conformance of ${name}: ${absent}`);
+    continue;
+  }
   const unsupported = JSON.parse(readFileSync(join(folder, `unsupported/${name}.json`), 'utf8')) as Unsupported[];
   const report = values.verbose ? (line: string) => console.log(line) : () => {};
   const tallies: Tally[] = [];

@@ -10,6 +10,8 @@ export interface TesteeCommand {
   command: string;
   args: string[];
   cwd?: string;
+  /** A program that must be on PATH; where it is not, the language is skipped with that reason. */
+  needs?: string;
 }
 
 /** What came of a request: an answer, or why there is none. */
