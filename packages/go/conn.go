@@ -2,6 +2,7 @@ package parley
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"net/http"
@@ -239,7 +240,12 @@ func dial(ctx context.Context, s *settings) (*websocket.Conn, error) {
 	if ctx.Err() != nil {
 		code = contract.ErrorOf(context.Cause(ctx), "unavailable").Code
 	}
-	return nil, contract.NewError(code, fmt.Sprintf("%s could not be reached: %v", s.host(), err)).Because(err)
+	unreachable := contract.NewError(code, fmt.Sprintf("%s could not be reached: %v", s.host(), err)).Because(err)
+	if _, ok := errors.AsType[*tls.CertificateVerificationError](err); ok {
+		// A certificate that is wrong now is wrong in a second.
+		return nil, unreachable.Fatal()
+	}
+	return nil, unreachable
 }
 
 // A redirect would carry the key to an address that nobody configured.

@@ -255,7 +255,9 @@ func TestAfterACutTheExecutionGoesOnAndItsResultIsRepeated(t *testing.T) {
 		t.Errorf("the result is %v", result)
 	}
 	must(t, second.socket.CloseNow())
-	third, _ := p.welcome(t, id)
+	third := p.link(t)
+	third.next("agent.register")
+	third.accept("agent_1", id)
 	if again := third.next("execution.result"); again["execution_id"] != id || again["output"] != "done" {
 		t.Errorf("repeated: %v", again)
 	}

@@ -93,12 +93,18 @@ func (p *plane) welcome(t *testing.T, wanted ...string) (*peer, object) {
 
 func (l *peer) register(agentID string, wanted ...string) {
 	l.t.Helper()
+	l.accept(agentID, wanted...)
+	l.next("agent.heartbeat")
+	l.send(object{"type": "agent.alive"})
+}
+
+// accept answers a registration, and leaves what follows it to be read.
+func (l *peer) accept(agentID string, wanted ...string) {
+	l.t.Helper()
 	l.send(object{
 		"type": "agent.registered", "link_id": contract.NewID("link"), "agent_id": agentID, "heartbeat_ms": 10_000,
 		"lease_ms": 30_000, "frame_bytes_max": contract.Limit("frame_bytes_max"), "wanted": listOf(wanted),
 	})
-	l.next("agent.heartbeat")
-	l.send(object{"type": "agent.alive"})
 }
 
 func (l *peer) send(frame object) {

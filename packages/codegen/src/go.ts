@@ -39,39 +39,49 @@ function mergedDefs(): Record<string, JsonSchema> {
 
 /** Go source with one type for each definition. Throws on a schema that it does not know, by name. */
 export function goTypes(defs: Readonly<Record<string, JsonSchema>>): string {
-  const types = new Map<string, string>();
-  for (const [name, schema] of Object.entries(defs)) declare(types, name, schema);
-  return HEAD + [...types.values()].map((text) => `\n${text}`).join('');
+  const raw = Object.entries(defs).filter(([, { oneOf, properties, type }]) => {
+    return oneOf !== undefined || (properties === undefined && (type === undefined || type === 'object'));
+  });
+  const out: Output = { types: new Map(), raw: new Set(raw.map(([name]) => name)) };
+  for (const [name, schema] of Object.entries(defs)) declare(out, name, schema);
+  return HEAD + [...out.types.values()].map((text) => `\n${text}`).join('');
 }
 
-function declare(types: Map<string, string>, name: string, schema: JsonSchema): void {
-  if (types.has(name)) throw new Error(`${name}: two types of this name`);
+interface Output {
+  /** The source of each type by its name. */
+  types: Map<string, string>;
+  /** Definitions that are raw JSON or maps in Go. */
+  raw: ReadonlySet<string>;
+}
+
+function declare(out: Output, name: string, schema: JsonSchema): void {
+  if (out.types.has(name)) throw new Error(`${name}: two types of this name`);
   const words =
     typeof schema['description'] === 'string' ? `: ${schema['description']}` : ' is a part of the contract.';
   const comment = `// ${name}${words}\n`;
   // Reserved here, so that the types nested in it follow it in the file.
-  types.set(name, '');
+  out.types.set(name, '');
   const oneOf = schema['oneOf'] as JsonSchema[] | undefined;
   if (oneOf)
-    types.set(
+    out.types.set(
       name,
       `${comment}// One of ${branches(name, oneOf)}, told apart by "type".\ntype ${name} = json.RawMessage\n`,
     );
-  else if (schema['properties']) types.set(name, comment + struct(types, name, schema));
-  else types.set(name, `${comment}type ${name} = ${typeOf(types, name, schema)}\n`);
+  else if (schema['properties']) out.types.set(name, comment + struct(out, name, schema));
+  else out.types.set(name, `${comment}type ${name} = ${typeOf(out, name, schema)}\n`);
 }
 
 function branches(name: string, oneOf: readonly JsonSchema[]): string {
   return oneOf.map((branch) => refName(name, branch['$ref'])).join(', ');
 }
 
-function struct(types: Map<string, string>, name: string, schema: JsonSchema): string {
+function struct(out: Output, name: string, schema: JsonSchema): string {
   const required = new Set((schema['required'] as string[] | undefined) ?? []);
   const rows = Object.entries(schema['properties'] as Record<string, JsonSchema>).map(([field, property]) => {
-    const type = typeOf(types, `${name}${exported(field)}`, property);
+    const type = typeOf(out, `${name}${exported(field)}`, property);
     return required.has(field)
       ? [exported(field), type, `\`json:"${field}"\``]
-      : [exported(field), optional(type), `\`json:"${field},omitzero"\``];
+      : [exported(field), optional(out, type), `\`json:"${field},omitzero"\``];
   });
   // Columns as gofmt has them.
   const widths = [0, 1].map((column) => Math.max(...rows.map((row) => (row[column] as string).length)));
@@ -82,21 +92,23 @@ function struct(types: Map<string, string>, name: string, schema: JsonSchema): s
 }
 
 /** A missing field is nil; an empty list, an empty text and false are values. */
-function optional(type: string): string {
-  return /^(?:\[\]|map\[|\*|json\.RawMessage$|any$)/.test(type) || RAW.has(type) ? type : `*${type}`;
+function optional(out: Output, type: string): string {
+  return /^(?:\[\]|map\[|\*)/.test(type) || hasNil(out, type) ? type : `*${type}`;
 }
 
-/** Definitions that are raw JSON or maps, which have a nil of their own. */
-const RAW = new Set(['Json', 'JsonObject', 'TurnDetection']);
+/** Raw JSON and maps have a nil of their own, also under the name of a definition. */
+function hasNil(out: Output, type: string): boolean {
+  return type === 'json.RawMessage' || out.raw.has(type);
+}
 
-function typeOf(types: Map<string, string>, name: string, schema: JsonSchema): string {
+function typeOf(out: Output, name: string, schema: JsonSchema): string {
   if (schema['$ref'] !== undefined) return refName(name, schema['$ref']);
-  if (schema['anyOf'] !== undefined) return nullable(types, name, schema['anyOf'] as JsonSchema[]);
+  if (schema['anyOf'] !== undefined) return nullable(out, name, schema['anyOf'] as JsonSchema[]);
   const type = schema['type'];
   if (Array.isArray(type)) {
     const rest = type.filter((one) => one !== 'null');
     if (rest.length !== 1) throw new Error(`${name}: Go has no type for ${type.join(' or ')}`);
-    return pointer(typeOf(types, name, { ...schema, type: rest[0] as string }));
+    return pointer(out, typeOf(out, name, { ...schema, type: rest[0] as string }));
   }
   switch (type) {
     case 'string':
@@ -108,10 +120,10 @@ function typeOf(types: Map<string, string>, name: string, schema: JsonSchema): s
     case 'boolean':
       return 'bool';
     case 'array':
-      return `[]${typeOf(types, `${name}Entry`, schema['items'] as JsonSchema)}`;
+      return `[]${typeOf(out, `${name}Entry`, schema['items'] as JsonSchema)}`;
     case 'object': {
-      if (!schema['properties']) return mapOf(types, name, schema);
-      declare(types, name, schema);
+      if (!schema['properties']) return mapOf(out, name, schema);
+      declare(out, name, schema);
       return name;
     }
     case undefined:
@@ -121,21 +133,21 @@ function typeOf(types: Map<string, string>, name: string, schema: JsonSchema): s
   }
 }
 
-function mapOf(types: Map<string, string>, name: string, schema: JsonSchema): string {
+function mapOf(out: Output, name: string, schema: JsonSchema): string {
   const values = schema['additionalProperties'] as JsonSchema | undefined;
   if (!values) throw new Error(`${name}: an object without properties needs additionalProperties`);
-  return Object.keys(values).length === 0 ? 'map[string]any' : `map[string]${typeOf(types, `${name}Value`, values)}`;
+  return Object.keys(values).length === 0 ? 'map[string]any' : `map[string]${typeOf(out, `${name}Value`, values)}`;
 }
 
-function nullable(types: Map<string, string>, name: string, anyOf: readonly JsonSchema[]): string {
+function nullable(out: Output, name: string, anyOf: readonly JsonSchema[]): string {
   const rest = anyOf.filter((branch) => branch['type'] !== 'null');
   if (rest.length !== 1 || rest.length === anyOf.length) throw new Error(`${name}: anyOf may only mean: or null`);
-  return pointer(typeOf(types, name, rest[0] as JsonSchema));
+  return pointer(out, typeOf(out, name, rest[0] as JsonSchema));
 }
 
 /** Raw JSON says null by itself. */
-function pointer(type: string): string {
-  return RAW.has(type) || type === 'json.RawMessage' || type.startsWith('*') ? type : `*${type}`;
+function pointer(out: Output, type: string): string {
+  return hasNil(out, type) || type.startsWith('*') ? type : `*${type}`;
 }
 
 function refName(name: string, ref: unknown): string {
