@@ -184,3 +184,13 @@ func (r *registry[T]) add(name string, one T) error {
 	r.order = append(r.order, name)
 	return nil
 }
+
+// Must returns the value, or panics with the error: for programs that cannot begin without what they register.
+//
+//	app := parley.Must(parley.NewAgent("support"))
+func Must[T any](value T, err error) T {
+	if err != nil {
+		panic(err)
+	}
+	return value
+}
