@@ -35,14 +35,16 @@ func TestAnErrorOfTheServerIsThatError(t *testing.T) {
 }
 
 func TestWhatIsNoAnswerOfOursIsToldInWords(t *testing.T) {
-	client := clientOf(t, func(w http.ResponseWriter, _ *http.Request) {
-		w.WriteHeader(500)
-		fmt.Fprint(w, "<html>oh</html>")
-	})
-	_, err := client.Sessions.Get(t.Context(), "sess_1")
-	want := "internal: GET /api/v1/sessions/sess_1 answered 500 without a Parley error body: <html>oh</html>"
-	if err == nil || err.Error() != want {
-		t.Errorf("got %v", err)
+	for _, body := range []string{"<html>oh</html>", `{"error":{"code":"E_OTHER","message":"x"}}`} {
+		client := clientOf(t, func(w http.ResponseWriter, _ *http.Request) {
+			w.WriteHeader(500)
+			fmt.Fprint(w, body)
+		})
+		_, err := client.Sessions.Get(t.Context(), "sess_1")
+		want := "internal: GET /api/v1/sessions/sess_1 answered 500 without a Parley error body: " + body
+		if err == nil || err.Error() != want {
+			t.Errorf("got %v", err)
+		}
 	}
 }
 

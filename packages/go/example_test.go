@@ -5,64 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"log"
-	"strings"
 
 	parley "github.com/parley-dev/parley/packages/go"
 	"github.com/parley-dev/parley/packages/go/contract"
 )
 
-// echo: a handler says what it heard.
-func Example_echo() {
-	app, err := parley.NewAgent("echo")
-	if err != nil {
-		log.Fatal(err)
-	}
-	err = app.RegisterSession("voice", "openai", "websocket",
-		func(ctx context.Context, session *parley.Session) error {
-			for turn, err := range session.Turns(ctx) {
-				if err != nil {
-					return err
-				}
-				if _, err := session.Say(ctx, "You said: "+turn.Text); err != nil {
-					return err
-				}
-			}
-			return nil
-		},
-		parley.WithSessionModel("gpt-realtime-2.1"), parley.WithSessionVoice("marin"))
-	if err != nil {
-		log.Fatal(err)
-	}
-	log.Fatal(app.Serve(context.Background()))
-}
-
-// tools: the live model answers, and calls a skill.
-func Example_tools() {
-	app, err := parley.NewAgent("tools")
-	if err != nil {
-		log.Fatal(err)
-	}
-	type question struct {
-		Order string `json:"order" description:"The number of the order, digits only."`
-	}
-	_, err = parley.RegisterSkill(app, "find_order", func(ctx context.Context, input question) (string, error) {
-		if strings.TrimSpace(input.Order) == "" {
-			return "", contract.NewError("invalid_argument", "an order has a number")
-		}
-		return "It ships on Friday.", nil
-	}, parley.WithDescription("Says where an order is."))
-	if err != nil {
-		log.Fatal(err)
-	}
-	err = app.RegisterSession("voice", "openai", "websocket", nil, parley.WithSessionTools("find_order"))
-	if err != nil {
-		log.Fatal(err)
-	}
-	log.Fatal(app.Serve(context.Background()))
-}
-
-// interrupt: work that a turn asked for ends when the user speaks over its answer.
-func Example_interrupt() {
+// Work that a turn asked for ends when the user speaks over its answer.
+func ExampleTurn_Context() {
 	handler := func(ctx context.Context, session *parley.Session) error {
 		for turn, err := range session.Turns(ctx) {
 			if err != nil {
@@ -83,7 +32,7 @@ func Example_interrupt() {
 		}
 		return nil
 	}
-	app, err := parley.NewAgent("interrupt")
+	app, err := parley.NewAgent("support")
 	if err == nil {
 		err = app.RegisterSession("voice", "openai", "websocket", handler)
 	}
@@ -91,8 +40,8 @@ func Example_interrupt() {
 	// Output: <nil>
 }
 
-// resume: a client follows the log of a session, and goes on where it stopped.
-func Example_resume() {
+// A client follows the log of a session, and goes on where it stopped.
+func ExampleClient() {
 	client, err := parley.NewClient(parley.ClientOptions{})
 	if err != nil {
 		log.Fatal(err)

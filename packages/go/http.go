@@ -146,7 +146,10 @@ func (c *Client) broken(ctx context.Context, err error) *Error {
 func problemOf(call exchange, response *http.Response, text []byte) *Error {
 	requestID := response.Header.Get("X-Request-Id")
 	if body, err := contract.Decode(text); err == nil {
-		if fields, ok := body.(map[string]any); ok && fields["error"] != nil {
+		fields, _ := body.(map[string]any)
+		inner, _ := fields["error"].(map[string]any)
+		// Other services answer errors of this shape too, with codes of their own.
+		if code, _ := inner["code"].(string); contract.IsCode(code) {
 			failure := contract.ReadError(body)
 			if failure.RequestID == "" {
 				failure.RequestID = requestID

@@ -138,6 +138,12 @@ func ErrorOf(err error, fallback string) *Error {
 	return NewError(code, err.Error()).Because(err)
 }
 
+// IsCode says whether a text is one of the sixteen codes.
+func IsCode(code string) bool {
+	_, ok := loaded().Catalog.ErrorCodes[code]
+	return ok
+}
+
 // HTTPStatus is the HTTP status of a code, as in Connect.
 func HTTPStatus(code string) int { return loaded().Catalog.ErrorCodes[code].HTTP }
 

@@ -8,12 +8,12 @@ import (
 	parley "github.com/parley-dev/parley/packages/go"
 )
 
-// sample begins
 type Text struct {
 	Text string `json:"text"`
 }
 
 func main() {
+	// sample begins
 	app := parley.Must(parley.NewAgent("echo"))
 	repeat := parley.Must(parley.RegisterSkill(app, "repeat", func(_ context.Context, in Text) (Text, error) {
 		return Text{"You said: " + in.Text}, nil
@@ -37,6 +37,5 @@ func main() {
 		log.Fatal(err)
 	}
 	log.Fatal(app.Serve(context.Background()))
+	// sample ends
 }
-
-// sample ends
