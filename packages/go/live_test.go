@@ -82,7 +82,7 @@ func buildHouse() (string, error) {
 	if err := os.WriteFile(rules, []byte(script), 0o600); err != nil {
 		return "", err
 	}
-	simulator, err := process(nil, "node", cli, "simulate", "--script", rules)
+	simulator, err := process(nil, "node", cli, "simulator", "--script", rules)
 	if err != nil {
 		return "", err
 	}
@@ -95,6 +95,8 @@ func buildHouse() (string, error) {
 func process(env []string, name string, args ...string) (string, error) {
 	command := exec.Command(name, args...)
 	command.Env = append(os.Environ(), env...)
+	var complaint strings.Builder
+	command.Stderr = &complaint
 	out, err := command.StdoutPipe()
 	if err != nil {
 		return "", err
@@ -102,9 +104,14 @@ func process(env []string, name string, args ...string) (string, error) {
 	if err := command.Start(); err != nil {
 		return "", err
 	}
-	processes = append(processes, command)
 	line, err := bufio.NewReader(out).ReadString('\n')
-	return strings.TrimSpace(line), err
+	if err != nil {
+		_ = command.Process.Kill()
+		_ = command.Wait()
+		return "", fmt.Errorf("%s said no address: %s", strings.Join(command.Args, " "), complaint.String())
+	}
+	processes = append(processes, command)
+	return strings.TrimSpace(line), nil
 }
 
 func (h *house) serve(app *Agent, options ...AgentOption) *Running {
