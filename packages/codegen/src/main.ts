@@ -1,6 +1,7 @@
 // `generate` writes schemas/ and the languages' types; `check` fails with a list when what is there is stale.
 
 import { join } from 'node:path';
+import { goFiles } from './go.ts';
 import { outputs, staleFiles, writeFiles } from './output.ts';
 import { pythonFiles } from './python.ts';
 
@@ -10,6 +11,7 @@ const check = process.argv.includes('--check');
 const schemas = join(root, 'schemas');
 keep('schemas', outputs(schemas));
 keep('packages/python', pythonFiles());
+keep('packages/go', goFiles());
 
 function keep(folder: string, files: ReadonlyMap<string, string>): void {
   const at = join(root, folder);

@@ -10,6 +10,7 @@ const WINDOWS = process.platform === 'win32';
 export const LANGUAGES: Readonly<Record<string, TesteeCommand>> = {
   typescript: { command: process.execPath, args: [join(import.meta.dirname, 'testees/typescript.ts')] },
   python: { command: 'python3', args: [join(PACKAGES, 'python/tools/dev.py'), 'testee'], needs: 'python3' },
+  go: { command: join(PACKAGES, 'go/dist', WINDOWS ? 'testee.exe' : 'testee'), args: [], needs: 'go' },
 };
 
 /** Why a language cannot take part on this machine, or null. */

@@ -1,0 +1,291 @@
+package parley
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net/http"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/coder/websocket"
+	"github.com/parley-dev/parley/packages/go/contract"
+)
+
+const (
+	subprotocol = "parley.agent.v1"
+	// queueBytesMax is how much may wait in a connection; past it the sender keeps what it has.
+	queueBytesMax = 8 << 20
+)
+
+// connection is one welcomed WebSocket. It sends in the order of send, from a goroutine of its own, so that nobody
+// waits for a slow peer while holding a lock.
+type connection struct {
+	socket   *websocket.Conn
+	openedAt time.Time
+	// quiet is how long the peer may be silent, and how long one write may take.
+	quiet time.Duration
+
+	mu      sync.Mutex
+	queue   [][]byte
+	bytes   int
+	full    bool
+	ended   bool
+	goodbye *closing
+	heardAt time.Time
+	wake    chan struct{}
+	// done is closed when the connection is gone.
+	done chan struct{}
+}
+
+// closing is how a connection ends.
+type closing struct {
+	code   int
+	reason string
+}
+
+func (c closing) String() string {
+	if c.reason == "" {
+		return strconv.Itoa(c.code)
+	}
+	return fmt.Sprintf("%d: %s", c.code, c.reason)
+}
+
+// fatal is the error of a close after which coming back cannot help, or nil.
+func (c closing) fatal() *Error {
+	code, retryable, ok := contract.OfCloseCode(c.code)
+	if !ok || retryable {
+		return nil
+	}
+	message := c.reason
+	if message == "" {
+		message = fmt.Sprintf("the peer closed the link with %d", c.code)
+	}
+	return contract.NewError(code, message).Fatal().With("close_code", c.code)
+}
+
+func newConnection(socket *websocket.Conn, quiet time.Duration) *connection {
+	now := time.Now()
+	return &connection{
+		socket: socket, openedAt: now, heardAt: now, quiet: quiet,
+		wake: make(chan struct{}, 1), done: make(chan struct{}),
+	}
+}
+
+// up says whether frames can still be sent.
+func (c *connection) up() bool {
+	if c == nil {
+		return false
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return !c.ended
+}
+
+// send queues a frame. False when the connection has ended or the peer does not read: keep it and try again.
+func (c *connection) send(frame []byte) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.ended {
+		return false
+	}
+	if c.bytes > queueBytesMax {
+		c.full = true
+		return false
+	}
+	c.queue = append(c.queue, frame)
+	c.bytes += len(frame)
+	c.poke()
+	return true
+}
+
+func (c *connection) poke() {
+	select {
+	case c.wake <- struct{}{}:
+	default:
+	}
+}
+
+// close says goodbye behind everything that waits. Closing twice does nothing.
+func (c *connection) close(code int, reason string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.ended {
+		return
+	}
+	c.ended = true
+	c.goodbye = &closing{code, reason}
+	c.poke()
+}
+
+// write sends what is queued until the connection is gone. writable is called when a full queue has room again.
+func (c *connection) write(writable func()) {
+	for {
+		frames, drained, goodbye := c.take()
+		for _, frame := range frames {
+			ctx, cancel := context.WithTimeout(context.Background(), c.quiet)
+			err := c.socket.Write(ctx, websocket.MessageText, frame)
+			cancel()
+			if err != nil {
+				// The reader sees the end too, and tells.
+				_ = c.socket.CloseNow()
+				return
+			}
+			c.wrote(len(frame))
+		}
+		if drained {
+			writable()
+		}
+		if goodbye != nil {
+			// The peer may be gone already; then the reader has told.
+			_ = c.socket.Close(websocket.StatusCode(goodbye.code), goodbye.reason)
+			return
+		}
+		if len(frames) > 0 {
+			continue
+		}
+		select {
+		case <-c.wake:
+		case <-c.done:
+			return
+		}
+	}
+}
+
+func (c *connection) take() (frames [][]byte, drained bool, goodbye *closing) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	frames, c.queue = c.queue, nil
+	if len(frames) > 0 {
+		return frames, false, nil
+	}
+	drained, c.full = c.full, false
+	return nil, drained, c.goodbye
+}
+
+func (c *connection) wrote(bytes int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.bytes -= bytes
+}
+
+// read hands on every frame, in order, until the connection is gone, and returns how it ended.
+func (c *connection) read(frame func(text []byte)) closing {
+	defer close(c.done)
+	for {
+		kind, text, err := c.socket.Read(context.Background())
+		if err != nil {
+			c.mu.Lock()
+			c.ended = true
+			c.mu.Unlock()
+			_ = c.socket.CloseNow()
+			return endOf(err)
+		}
+		c.mu.Lock()
+		c.heardAt = time.Now()
+		c.mu.Unlock()
+		if kind == websocket.MessageText {
+			frame(text)
+		}
+	}
+}
+
+func endOf(err error) closing {
+	if closed, ok := errors.AsType[websocket.CloseError](err); ok {
+		return closing{int(closed.Code), closed.Reason}
+	}
+	return closing{code: 1006, reason: ""}
+}
+
+// beat sends a heartbeat at each interval, and cuts a connection whose peer was silent too long.
+func (c *connection) beat(every time.Duration, heartbeat func()) {
+	ticker := time.NewTicker(every)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-c.done:
+			return
+		case <-ticker.C:
+			c.mu.Lock()
+			silent := time.Since(c.heardAt)
+			c.mu.Unlock()
+			if silent > c.quiet {
+				_ = c.socket.CloseNow()
+				return
+			}
+			heartbeat()
+		}
+	}
+}
+
+// dial opens a WebSocket to the control plane. The error names the host and never the headers: the key is there.
+func dial(ctx context.Context, s *settings) (*websocket.Conn, error) {
+	header := http.Header{}
+	if s.key != "" {
+		header.Set("Authorization", "Bearer "+s.key)
+	}
+	socket, response, err := websocket.Dial(ctx, s.url, &websocket.DialOptions{
+		HTTPHeader: header, Subprotocols: []string{subprotocol}, HTTPClient: withoutRedirects,
+	})
+	if err == nil {
+		socket.SetReadLimit(contract.Limit("frame_bytes_max"))
+		return socket, nil
+	}
+	if response != nil && response.StatusCode != http.StatusSwitchingProtocols {
+		return nil, refusal(s.host(), response)
+	}
+	code := "unavailable"
+	if ctx.Err() != nil {
+		code = contract.ErrorOf(context.Cause(ctx), "unavailable").Code
+	}
+	unreachable := contract.NewError(code, fmt.Sprintf("%s could not be reached: %v", s.host(), err)).Because(err)
+	if _, ok := errors.AsType[*tls.CertificateVerificationError](err); ok {
+		// A certificate that is wrong now is wrong in a second.
+		return nil, unreachable.Fatal()
+	}
+	return nil, unreachable
+}
+
+// A redirect would carry the key to an address that nobody configured.
+var withoutRedirects = &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error {
+	return http.ErrUseLastResponse
+}}
+
+var codeOfStatus = map[int]string{
+	400: "invalid_argument", 401: "unauthenticated", 403: "permission_denied", 404: "not_found",
+	408: "deadline_exceeded", 409: "aborted", 413: "resource_exhausted", 429: "resource_exhausted",
+	501: "unimplemented", 504: "deadline_exceeded",
+}
+
+func refusal(host string, response *http.Response) *Error {
+	code, ok := codeOfStatus[response.StatusCode]
+	if !ok {
+		code = "failed_precondition"
+		if response.StatusCode >= 500 {
+			code = "unavailable"
+		}
+	}
+	refused := contract.NewError(code, fmt.Sprintf("%s answered the handshake with HTTP %d", host, response.StatusCode)).
+		With("status", response.StatusCode)
+	refused.RetryAfterMS = retryAfter(response.Header.Get("Retry-After"))
+	return refused
+}
+
+// retryAfter reads the header in milliseconds: seconds or an HTTP date.
+func retryAfter(header string) *float64 {
+	if header == "" {
+		return nil
+	}
+	ms := -1.0
+	if seconds, err := strconv.ParseFloat(header, 64); err == nil {
+		ms = seconds * 1000
+	} else if at, err := http.ParseTime(header); err == nil {
+		ms = float64(time.Until(at).Milliseconds())
+	}
+	if ms < 0 {
+		return nil
+	}
+	return &ms
+}

@@ -1,0 +1,39 @@
+// The user may speak over the agent; what was heard until then is known to the handler.
+package main
+
+import (
+	"context"
+	"log"
+
+	parley "github.com/parley-dev/parley/packages/go"
+)
+
+const story = "Once upon a time there was a teapot that could not keep a secret, and this is what it told everybody."
+
+func tell(ctx context.Context, session *parley.Session) error {
+	var told parley.Spoken
+	for _, err := range session.Turns(ctx) {
+		if err != nil {
+			return err
+		}
+		words := story
+		if told.Interrupted {
+			words = "You stopped me after: " + told.SpokenText
+		}
+		if told, err = session.Say(ctx, words); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func main() {
+	app := parley.Must(parley.NewAgent("interrupt"))
+	err := app.RegisterSession("voice", "simulator", "websocket", tell)
+	if err == nil {
+		err = app.Serve(context.Background())
+	}
+	if err != nil {
+		log.Fatal(err)
+	}
+}
