@@ -40,6 +40,8 @@ export const broken: Cases = {
     const agent = await house.freshAgent(signal);
     const call = await house.call('never');
     await call.until(signal, 'handler.attached');
+    // A link keeps its order: an agent that answers this has begun the handler.
+    await answers(house);
     house.cable.cut();
     const { seq } = await call.until(signal, 'handler.detached');
     await call.until(signal, 'handler.attached', (event) => event.seq > seq);
