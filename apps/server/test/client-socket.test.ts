@@ -53,7 +53,7 @@ test('a call without a token, or with one that is no good, is told by a close co
     const socket = new WebSocket(url, protocols);
     const [frame, code] = await new Promise<[string, number]>((resolve, reject) => {
       let first = '';
-      socket.on('message', (data) => (first = String(data)));
+      socket.on('message', (data: Buffer) => (first = data.toString()));
       socket.on('error', reject);
       socket.on('close', (closed) => resolve([first, closed]));
     });
