@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { prepare, SAMPLES } from './behaviour/programs.ts';
 import { behaviourCount, runBehaviour, SAMPLE_CASES } from './behaviour/run.ts';
-import { absence, LANGUAGES } from './languages.ts';
+import { absence, built, LANGUAGES } from './languages.ts';
 import { run, type Tally, type Unsupported } from './run.ts';
 import { readVectors } from './vectors.ts';
 
@@ -36,7 +36,9 @@ for (const [name, command] of languages) {
   const report = values.verbose ? (line: string) => console.log(line) : () => {};
   const tallies: Tally[] = [];
   if (vectors.length > 0) {
-    tallies.push(await run(vectors, command, { unsupported, timeout_ms: 10_000, restarts_max: 5, report }));
+    const problem = built(command);
+    if (problem !== null) tallies.push({ passed: 0, unsupported: 0, failures: [`vectors\n    ${problem}`] });
+    else tallies.push(await run(vectors, command, { unsupported, timeout_ms: 10_000, restarts_max: 5, report }));
   }
   if (behaviour > 0) tallies.push(await behaviourOf(name, unsupported, report));
 

@@ -12,6 +12,8 @@ export interface TesteeCommand {
   cwd?: string;
   /** A program that must be on PATH; where it is not, the language is skipped with that reason. */
   needs?: string;
+  /** Arguments of `needs` that make the command out of its source, in `cwd`. */
+  build?: string[];
 }
 
 /** What came of a request: an answer, or why there is none. */
