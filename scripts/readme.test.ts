@@ -140,7 +140,7 @@ test('every command of the table tells its help', async () => {
     expect(output).toContain(`Usage: parley ${own.join(' ')}`);
   }
 });
-const TOP = new Set(['serve', 'simulate', 'agents', 'execute', 'doctor']);
+const TOP = new Set(['serve', 'simulator', 'agents', 'execute', 'doctor']);
 
 test('the program compiles under strict and answers a call', async () => {
   const [source = ''] = blocks('ts');
@@ -161,17 +161,13 @@ test('the program compiles under strict and answers a call', async () => {
   const [PARLEY_URL] = await server.prints(/^http:\/\/127\.0\.0\.1:\d+$/m);
   const agent = program(process.execPath, [join(project, 'out', 'agent.js')], { PARLEY_URL });
   const parley = (...words: string[]) => program(process.execPath, [CLI, ...words], { PARLEY_URL }).ended;
-  await expect.poll(async () => (await parley('agents')).output, { timeout: 20_000 }).toContain('support');
+  await expect.poll(async () => (await parley('agents')).output, { timeout: 20_000 }).toContain('echo.voice');
 
-  const talk = await parley('session', 'talk', 'support.desk', '--text', 'hello');
+  const talk = await parley('session', 'talk', 'echo.voice', '--text', 'hello');
   expect(talk).toMatchObject({ code: 0 });
   expect(talk.output).toContain('You said: hello');
-  const started = await parley('session', 'start', 'support.voice');
-  const id = /sess_\w+/.exec(started.output)?.[0] ?? '';
-  const called = await parley('session', 'tool', id, 'find_order', '--in', '{"order":"42"}');
-  expect(called.output).toContain('Order 42 ships on Friday.');
-  // A server waits for what is open before it goes.
-  await parley('session', 'close', id);
+  const called = await parley('execute', 'echo.repeat', '--in', '{"text":"hello"}');
+  expect(called.output).toContain('You said: hello');
 
   for (const { child, ended } of [agent, server]) {
     child.kill('SIGTERM');

@@ -55,6 +55,8 @@ export class Session {
   readonly #timers = new Timers((timer) => this.record({ type: 'timer.fired', timer }));
   /** For the end of a say (`say_…`) or of a call. */
   readonly #waiters = new Waiters();
+  /** Its end is on disk, or never will be. */
+  readonly #over = Promise.withResolvers<void>();
 
   constructor(session: SessionResource, allowed: readonly ClientEventName[], deps: SessionDeps) {
     this.#deps = deps;
@@ -164,9 +166,11 @@ export class Session {
     return record as EventRecord<EventOf<'tool.completed'>>;
   }
 
+  /** Ends it, and resolves once its end is on disk. */
   async close(reason: string, by: EventOf<'session.closing'>['by']): Promise<void> {
-    if (this.state.phase === 'closing' || this.state.phase === 'closed') return;
-    await this.log.append({ type: 'session.closing', reason, by });
+    const { phase } = this.state;
+    if (phase !== 'closing' && phase !== 'closed') await this.log.append({ type: 'session.closing', reason, by });
+    await this.#over.promise;
   }
 
   /** The handler returned, or threw. */
@@ -319,8 +323,8 @@ export class Session {
     metrics.frames.inc({ direction: 'out' }, frames_out);
     metrics.framesDropped.inc(this.client.dropped);
     const code = error ? closeCodeOf(error.code, error.retryable) : 1000;
-    this.#leave(code, error?.message ?? reason, new ParleyError('cancelled', `session ${this.id} ended: ${reason}`));
     ended(this, closedResource(this.resource(), record, at_ms));
+    this.#leave(code, error?.message ?? reason, new ParleyError('cancelled', `session ${this.id} ended: ${reason}`));
   }
 
   // Nothing may be acknowledged that is not on disk, so there is nothing left to do but to stop.
@@ -340,5 +344,6 @@ export class Session {
     this.client.close(close_code, reason);
     this.#waiters.refuse(over);
     this.handler.close();
+    this.#over.resolve();
   }
 }
