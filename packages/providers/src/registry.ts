@@ -2,13 +2,20 @@
 
 import { knownProviders, normaliseName, ParleyError } from '@parley/core';
 import type { Clock } from '@parley/transport';
+import { azureOpenaiModel } from './azure-openai/model.ts';
+import { OPENAI } from './openai/dialect.ts';
 import { OpenAIModel } from './openai/model.ts';
+import { openaiCompatibleModel } from './openai-compatible/model.ts';
 import type { ModelConfig, RealtimeModel } from './port.ts';
 import { simulatorModel } from './simulator/model.ts';
+import { xaiModel } from './xai/model.ts';
 
 const MODELS: ReadonlyMap<string, (config: ModelConfig, clock: Clock | undefined) => RealtimeModel> = new Map([
-  ['openai', (config, clock) => new OpenAIModel(config, 'openai', clock)],
+  ['azure_openai', azureOpenaiModel],
+  ['openai', (config, clock) => new OpenAIModel(config, OPENAI, clock)],
+  ['openai_compatible', openaiCompatibleModel],
   ['simulator', simulatorModel],
+  ['xai', xaiModel],
 ]);
 
 /**

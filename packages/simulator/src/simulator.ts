@@ -12,6 +12,7 @@ import { DEFAULT_SCRIPT, type Script } from './script.ts';
 import { DEFAULT_MODEL, newConfig, type SessionConfig } from './session/config.ts';
 import { Connection } from './session/connection.ts';
 import { Session, type SimulatorSession } from './session/session.ts';
+import { XaiDialect } from './xai/dialect.ts';
 import { Voice, type VoiceChoice } from './voice.ts';
 
 const SESSION_MS = 60 * 60_000;
@@ -93,7 +94,8 @@ export async function startSimulator(options: SimulatorOptions = {}): Promise<Si
     open: (socket, verdict) => {
       const config = configFor(verdict, Math.floor((clock.now() + sessionMaxMs) / 1000));
       const occasion = { session: config.id, model: config.model };
-      const connection = new Connection(socket, occasion, faults, clock, limits);
+      const dialect = verdict.wire === 'xai' ? new XaiDialect() : undefined;
+      const connection = new Connection(socket, occasion, faults, clock, limits, dialect);
       const script = options.script ?? DEFAULT_SCRIPT;
       const session = new Session({
         connection,
@@ -105,6 +107,7 @@ export async function startSimulator(options: SimulatorOptions = {}): Promise<Si
         pace,
         maxMs: sessionMaxMs,
         limits,
+        dialect,
       });
       sessions.add(session);
       attach(socket, session, faults, clock, () => sessions.delete(session));

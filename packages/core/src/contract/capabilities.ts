@@ -39,8 +39,25 @@ const REALTIME_WEBSOCKET: TransportCapability = {
   push_to_talk: true,
 };
 
+const SERVER_VAD_WEBSOCKET: TransportCapability = { ...REALTIME_WEBSOCKET, turn_detection: ['server_vad'] };
+
 /** The table, in the alphabetical order of its providers. */
 export const CAPABILITIES: readonly ProviderCapability[] = [
+  {
+    provider: 'azure_openai',
+    title: 'Azure OpenAI Realtime',
+    transports: { websocket: REALTIME_WEBSOCKET },
+    audio_input_formats: ['audio/pcm;rate=24000', 'audio/pcma', 'audio/pcmu'],
+    audio_output_formats: ['audio/pcm;rate=24000', 'audio/pcma', 'audio/pcmu'],
+    client_truncates: true,
+    resume: 'none',
+    session_max_ms: 60 * 60_000,
+    auth: 'bearer',
+    default_model: 'gpt-realtime-2.1',
+    default_voice: 'marin',
+    status: 'legacy',
+    retires_on: null,
+  },
   {
     provider: 'openai',
     title: 'OpenAI Realtime',
@@ -57,6 +74,21 @@ export const CAPABILITIES: readonly ProviderCapability[] = [
     retires_on: null,
   },
   {
+    provider: 'openai_compatible',
+    title: 'OpenAI Realtime compatible server',
+    transports: { websocket: REALTIME_WEBSOCKET },
+    audio_input_formats: ['audio/pcm;rate=24000', 'audio/pcma', 'audio/pcmu'],
+    audio_output_formats: ['audio/pcm;rate=24000', 'audio/pcma', 'audio/pcmu'],
+    client_truncates: true,
+    resume: 'none',
+    session_max_ms: 60 * 60_000,
+    auth: 'bearer',
+    default_model: 'gpt-realtime-2.1',
+    default_voice: 'marin',
+    status: 'current',
+    retires_on: null,
+  },
+  {
     provider: 'simulator',
     title: 'Parley simulator',
     transports: { websocket: REALTIME_WEBSOCKET },
@@ -69,6 +101,21 @@ export const CAPABILITIES: readonly ProviderCapability[] = [
     default_model: 'gpt-realtime-2.1',
     default_voice: 'marin',
     status: 'local',
+    retires_on: null,
+  },
+  {
+    provider: 'xai',
+    title: 'xAI Grok voice',
+    transports: { websocket: SERVER_VAD_WEBSOCKET },
+    audio_input_formats: ['audio/pcm;rate=24000', 'audio/pcma', 'audio/pcmu'],
+    audio_output_formats: ['audio/pcm;rate=24000', 'audio/pcma', 'audio/pcmu'],
+    client_truncates: true,
+    resume: 'none',
+    session_max_ms: 60 * 60_000,
+    auth: 'bearer',
+    default_model: 'grok-voice-latest',
+    default_voice: 'eve',
+    status: 'current',
     retires_on: null,
   },
 ];

@@ -2,6 +2,7 @@
 
 import { type ModelCommand, newId } from '@parley/core';
 import type { ModelSessionOptions } from '../port.ts';
+import type { Dialect } from './dialect.ts';
 import { patchOf } from './session-config.ts';
 import type { Wire } from './wire.ts';
 
@@ -15,7 +16,11 @@ export interface CommandFrame {
   item_id?: string;
 }
 
-export function commandFrame(command: ModelCommand, responder: ModelSessionOptions['responder']): CommandFrame {
+export function commandFrame(
+  command: ModelCommand,
+  responder: ModelSessionOptions['responder'],
+  dialect: Dialect,
+): CommandFrame {
   const event_id = newId('event');
   const plain = (frame: Wire, command_id: string = command.type): CommandFrame => ({
     frame: { ...frame, event_id },
@@ -32,8 +37,10 @@ export function commandFrame(command: ModelCommand, responder: ModelSessionOptio
     creates: true,
   });
   switch (command.type) {
-    case 'update':
-      return plain({ type: 'session.update', session: patchOf(command, responder) });
+    case 'update': {
+      const patch = patchOf(command, responder);
+      return plain({ type: 'session.update', session: dialect.session?.(patch) ?? patch });
+    }
     case 'add_text': {
       const item_id = newId('item');
       const part = { type: command.role === 'assistant' ? 'output_text' : 'input_text', text: command.text };

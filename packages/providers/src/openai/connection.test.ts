@@ -59,7 +59,7 @@ describe('turns', () => {
   test('a transcript that fails, or never comes, leaves a turn without words', async () => {
     const peer = await provider();
     const clock = handClock();
-    const { event, frame } = await connected({ base_url: peer.base_url, key }, {}, clock);
+    const { event, frame } = await connected({ base_url: peer.base_url, key }, {}, { clock });
     peer.say(
       { type: 'input_audio_buffer.committed', item_id: 'item_1' },
       { type: 'conversation.item.input_audio_transcription.failed', item_id: 'item_1', error: {} },
@@ -164,7 +164,7 @@ describe('answers', () => {
   test('a request that the provider swallowed fails after a stated time', async () => {
     const peer = await provider();
     const clock = handClock();
-    const { connection, events, event } = await connected({ base_url: peer.base_url, key }, {}, clock);
+    const { connection, events, event } = await connected({ base_url: peer.base_url, key }, {}, { clock });
     connection.send({ type: 'respond' });
     await peer.next('response.create');
     clock.advance(19_999);

@@ -5,6 +5,7 @@ import { audioBytes, type Clock, type FrameClose, type FrameSocket, frameType } 
 import type { ModelClosed, ModelConnection, ModelSessionOptions } from '../port.ts';
 import { ClientView, HIDDEN_TYPES, publicSession } from './client-view.ts';
 import { commandFrame } from './commands.ts';
+import type { Dialect } from './dialect.ts';
 import { closeError, isRecoverable, providerError, type Redact } from './errors.ts';
 import { Media } from './media.ts';
 import { Responses } from './responses.ts';
@@ -48,6 +49,7 @@ export interface ConnectionOptions {
   responder: ModelSessionOptions['responder'];
   clock: Clock;
   redact: Redact;
+  dialect: Dialect;
 }
 
 export class OpenAIConnection implements ModelConnection {
@@ -98,7 +100,11 @@ export class OpenAIConnection implements ModelConnection {
   }
 
   send(command: ModelCommand): void {
-    const { frame, command_id, creates, item_id } = commandFrame(command, this.#options.responder);
+    const { frame, command_id, creates, item_id } = commandFrame(
+      command,
+      this.#options.responder,
+      this.#options.dialect,
+    );
     if (this.#sent.size >= SENT_MAX) forgetOldest(this.#sent);
     this.#sent.set(frame.event_id, command_id);
     if (item_id !== undefined) {

@@ -1,11 +1,12 @@
 // The built-in simulator speaks OpenAI Realtime. It wants some key, as the real one does, and takes any.
 
 import type { Clock } from '@parley/transport';
+import { OPENAI } from '../openai/dialect.ts';
 import { OpenAIModel } from '../openai/model.ts';
 import type { ModelConfig, RealtimeModel } from '../port.ts';
 
 const ANY_KEY = 'simulator';
 
 export function simulatorModel(config: ModelConfig, clock?: Clock): RealtimeModel {
-  return new OpenAIModel({ ...config, key: config.key ?? ANY_KEY }, 'simulator', clock);
+  return new OpenAIModel({ ...config, key: config.key ?? ANY_KEY }, { ...OPENAI, provider: 'simulator' }, clock);
 }

@@ -30,9 +30,9 @@ export interface Connected {
 export async function connected(
   config: ModelConfig,
   options: Partial<ModelSessionOptions> = {},
-  clock?: Clock,
+  { provider = 'openai', clock }: { provider?: string; clock?: Clock } = {},
 ): Promise<Connected> {
-  const model = createModel('openai', config, clock ? { clock } : {});
+  const model = createModel(provider, config, clock ? { clock } : {});
   const connection = await model.connect({ ...SESSION, ...options });
   const arrivals = new EventTarget();
   const arrived = (): boolean => arrivals.dispatchEvent(new Event('arrived'));

@@ -11,7 +11,14 @@ export type Verdict =
       error: { message: string; type: string; code: string | null; param: string | null };
     }
   | { kind: 'close'; code: number; error: { message: string; code: string | null }; reason: string }
-  | { kind: 'open'; type: 'realtime' | 'transcription'; model: string; secret: SessionConfig | null };
+  | {
+      kind: 'open';
+      type: 'realtime' | 'transcription';
+      model: string;
+      secret: SessionConfig | null;
+      /** Whose wire it is, where it is not OpenAI's. */
+      wire: 'openai' | 'xai';
+    };
 
 export interface Access {
   /** Whether an API key is good. */
@@ -24,11 +31,18 @@ export interface Access {
   defaultModel: string;
 }
 
+/** Where each wire is found: OpenAI's, Azure's resource, and xAI's, which has OpenAI's path on a host of its own. */
+const WIRES: ReadonlyMap<string, 'openai' | 'xai'> = new Map([
+  ['/v1/realtime', 'openai'],
+  ['/openai/v1/realtime', 'openai'],
+  ['/xai/v1/realtime', 'xai'],
+]);
 const KEY_PROTOCOL = 'openai-insecure-api-key.';
 
 export function judge(request: IncomingMessage, access: Access): Verdict {
   const url = targetOf(request);
-  if (url.pathname.replace(/\/+$/u, '') !== '/v1/realtime') {
+  const wire = WIRES.get(url.pathname.replace(/\/+$/u, ''));
+  if (!wire) {
     return http(404, `Invalid URL (GET ${url.pathname})`, null);
   }
   const callId = url.searchParams.get('call_id');
@@ -61,7 +75,7 @@ export function judge(request: IncomingMessage, access: Access): Verdict {
   }
   const intent = url.searchParams.get('intent');
   const type = intent === 'transcription' || intent === 'realtime' ? intent : (secret?.type ?? 'realtime');
-  return { kind: 'open', type, model, secret: secret?.type === type ? secret : null };
+  return { kind: 'open', type, model, secret: secret?.type === type ? secret : null, wire };
 }
 
 /** Path and query of a request; what cannot be read is the root, which nothing answers. */

@@ -1,6 +1,7 @@
 import { randomSuffix } from '@parley/core';
 import type { WebSocket } from 'ws';
 import type { Clock } from '../clock.ts';
+import type { Dialect } from '../dialect.ts';
 import type { Fault, FaultPlan, Occasion } from '../faults.ts';
 import type { ServerEvent } from '../wire.ts';
 
@@ -22,17 +23,26 @@ export class Connection {
   readonly #clock: Clock;
   readonly #limits: ConnectionLimits;
   readonly #occasion: Occasion;
+  readonly #dialect: Dialect | undefined;
   /** Frames that wait while the connection stalls on request. */
   #stalled: string[] | null = null;
   #stalledBytes = 0;
   eventsSent = 0;
 
-  constructor(socket: WebSocket, occasion: Occasion, faults: FaultPlan, clock: Clock, limits: ConnectionLimits) {
+  constructor(
+    socket: WebSocket,
+    occasion: Occasion,
+    faults: FaultPlan,
+    clock: Clock,
+    limits: ConnectionLimits,
+    dialect?: Dialect,
+  ) {
     this.#socket = socket;
     this.#occasion = occasion;
     this.#faults = faults;
     this.#clock = clock;
     this.#limits = limits;
+    this.#dialect = dialect;
   }
 
   get open(): boolean {
@@ -47,9 +57,10 @@ export class Connection {
   send(event: ServerEvent): void {
     const fault = this.#faults.take('send', { ...this.#occasion, type: event.type });
     if (fault?.kind === 'lose' || fault?.kind === 'no_response_created') return;
-    const frame = () => JSON.stringify({ event_id: newEventId(), ...event });
-    this.sendRaw(frame());
-    if (fault?.kind === 'duplicate') this.sendRaw(frame());
+    const shown = this.#dialect?.out(event) ?? [event];
+    for (let times = fault?.kind === 'duplicate' ? 2 : 1; times > 0; times--) {
+      for (const one of shown) this.sendRaw(JSON.stringify({ event_id: newEventId(), ...one }));
+    }
     if (fault) this.strike(fault);
   }
 

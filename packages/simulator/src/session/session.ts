@@ -1,6 +1,7 @@
 import { randomSuffix } from '@parley/core';
 import type { RawData } from 'ws';
 import type { Clock, ClockTimer } from '../clock.ts';
+import type { Dialect } from '../dialect.ts';
 import type { Fault, FaultPlan, Occasion } from '../faults.ts';
 import type { SimulatorLimits } from '../limits.ts';
 import type { Script } from '../script.ts';
@@ -30,6 +31,8 @@ export interface SessionParts {
   pace: number;
   maxMs: number;
   limits: SimulatorLimits;
+  /** The names of its wire, where they are not OpenAI's. */
+  dialect?: Dialect | undefined;
 }
 
 /** A live session, as tests and dashboards see it. */
@@ -171,7 +174,8 @@ export class Session implements SimulatorSession {
     if (this.#echo && !binary && this.#echo.answer(frame)) return;
     const reading = readEvent(frame, binary, this.#parts.limits.frameBytes);
     if (reading.kind === 'error') return this.#sendError(reading.error, reading.eventId);
-    if (!this.#strike(reading.event)) this.#handle(reading.event);
+    const event = this.#parts.dialect?.in(reading.event) ?? reading.event;
+    if (!this.#strike(event)) this.#handle(event);
   }
 
   #handle(event: ClientEvent & { type: ClientEventType }): void {

@@ -1,0 +1,185 @@
+import { ParleyError } from '@parley/core';
+import { parseScript, type Simulator, startSimulator } from '@parley/simulator';
+import { encodeSpeech } from '@parley/simulator/speech';
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import type { ModelConfig, ModelSessionOptions } from './port.ts';
+import { createModel } from './registry.ts';
+import { type Connected, connected, SESSION } from './test-support/connected.ts';
+
+// What every adapter must do, whatever its provider speaks: nothing here is said by the test but the user's side. The
+// provider is its counterpart in the simulator, over real sockets.
+
+/** An adapter, and where its counterpart is found in the simulator. */
+export interface ModelUnderTest {
+  provider: string;
+  /** The base URL, under that of the simulator. */
+  path: string;
+}
+
+const SCRIPT = `
+rules:
+  - heard: "two orders (\\\\d+) and (\\\\d+)"
+    call: [{ name: lookup_order, arguments: { order: "$1" } }, { name: lookup_order, arguments: { order: "$2" } }]
+    then: "They ship on {{outputs.0.ship_day}} and {{outputs.1.ship_day}}."
+otherwise: "You said: {{heard}}"
+`;
+const TOOLS: ModelSessionOptions['tools'] = [
+  {
+    name: 'lookup_order',
+    input_schema: { type: 'object', properties: { order: { type: 'integer' } }, required: ['order'] },
+  },
+];
+
+export function realtimeModelTests({ provider, path }: ModelUnderTest): void {
+  describe(provider, () => {
+    let simulator: Simulator;
+    let config: ModelConfig;
+    const open: Connected[] = [];
+    beforeAll(async () => {
+      simulator = await startSimulator({ script: parseScript(SCRIPT), voice: 'coded', pace: 40 });
+      config = { base_url: `${simulator.url}${path}` };
+    });
+    afterEach(async () => {
+      simulator.faults.clear();
+      for (const { connection } of open.splice(0)) {
+        connection.close();
+        await connection.closed;
+      }
+    });
+    afterAll(() => simulator.close());
+
+    async function call(options: Partial<ModelSessionOptions> = {}): Promise<Connected> {
+      const one = await connected({ ...config, key: 'any' }, { tools: TOOLS, ...options }, { provider });
+      open.push(one);
+      return one;
+    }
+
+    function type({ connection }: Connected, text: string): void {
+      const item = { type: 'message', role: 'user', content: [{ type: 'input_text', text }] };
+      connection.media.send(Buffer.from(JSON.stringify({ type: 'conversation.item.create', item })));
+    }
+
+    /** Says it as a client would: frames of 20 ms, and silence after it. */
+    async function speak({ connection }: Connected, text: string): Promise<void> {
+      const sound = await encodeSpeech(text, { sampleRate: 24_000 });
+      const pcm = Buffer.from(sound.buffer, sound.byteOffset, sound.byteLength);
+      const all = Buffer.concat([pcm, Buffer.alloc(48 * 1500)]);
+      for (let at = 0; at < all.length; at += 960) {
+        const audio = all.subarray(at, at + 960).toString('base64');
+        connection.media.send(Buffer.from(`{"type":"input_audio_buffer.append","audio":"${audio}"}`));
+      }
+    }
+
+    test('a spoken turn is heard, answered and counted', async () => {
+      const session = await call();
+      await speak(session, 'hello there');
+      expect(await session.event('turn.completed')).toMatchObject({ source: 'audio', text: 'hello there' });
+      const done = await session.event('response.completed');
+      expect(done).toMatchObject({ status: 'completed', text: 'You said: hello there' });
+      expect(done.usage?.output_tokens).toBeGreaterThan(0);
+      const { reply_audio_ms, user_audio_ms } = session.connection.media.counts();
+      expect(done.audio_ms).toBe(reply_audio_ms);
+      expect(reply_audio_ms).toBeGreaterThan(500);
+      expect(user_audio_ms).toBeGreaterThan(1500);
+    });
+
+    test('with a handler the model answers nothing by itself, and says exactly what it is given', async () => {
+      const session = await call({ responder: 'handler' });
+      await speak(session, 'hello');
+      await session.event('turn.completed');
+      session.connection.send({ type: 'say', say_id: 'say_1', text: 'Order 7 ships on Monday.' });
+      expect(await session.event('response.started')).toMatchObject({ cause: 'say', say_id: 'say_1' });
+      expect(await session.event('response.completed')).toMatchObject({ text: 'Order 7 ships on Monday.' });
+      expect(session.events.filter((one) => one.type === 'response.started')).toHaveLength(1);
+    });
+
+    test('parallel tools are called, answered and spoken of', async () => {
+      const session = await call();
+      type(session, 'two orders 11 and 12');
+      await session.event('turn.completed');
+      session.connection.send({ type: 'respond' });
+      const calls = [await session.event('tool.called', 0), await session.event('tool.called', 1)];
+      expect(calls.map((one) => JSON.parse(one.arguments) as unknown)).toEqual([{ order: 11 }, { order: 12 }]);
+      await session.event('response.completed');
+      for (const [n, { call_id }] of calls.entries()) {
+        const output = JSON.stringify({ ship_day: n === 0 ? 'Monday' : 'Friday' });
+        session.connection.send({ type: 'tool_output', call_id, output });
+      }
+      session.connection.send({ type: 'respond' });
+      expect(await session.event('response.completed', 1)).toMatchObject({ text: 'They ship on Monday and Friday.' });
+      expect(session.frames.map((one) => one.text).join()).not.toMatch(/function_call|lookup_order|ship_day/);
+    });
+
+    test('a second request while one is answered is refused by its name', async () => {
+      const session = await call();
+      session.connection.send({ type: 'say', say_id: 'say_1', text: 'one '.repeat(40) });
+      await session.event('response.started');
+      session.connection.send({ type: 'say', say_id: 'say_2', text: 'two' });
+      expect(await session.event('provider.failed')).toMatchObject({
+        command_id: 'say_2',
+        provider_code: 'conversation_already_has_active_response',
+      });
+      session.connection.send({ type: 'cancel' });
+      expect(await session.event('response.completed')).toMatchObject({
+        status: 'cancelled',
+        reason: 'client_cancelled',
+      });
+    });
+
+    test('an answer whose beginning was lost is told from its other frames', async () => {
+      simulator.faults.add({ when: 'send', kind: 'no_response_created' });
+      const session = await call();
+      session.connection.send({ type: 'say', say_id: 'say_1', text: 'Hello.' });
+      expect(await session.event('response.started')).toMatchObject({ cause: 'say', say_id: 'say_1' });
+      const done = await session.event('response.completed');
+      expect(done.text).toBe('Hello.');
+      expect(done.audio_ms).toBe(session.connection.media.counts().reply_audio_ms);
+    });
+
+    test('a turn whose transcript fails has no words', async () => {
+      simulator.faults.add({ when: 'transcription', kind: 'fail' });
+      const session = await call();
+      await speak(session, 'hello');
+      expect(await session.event('turn.completed')).toMatchObject({ text: '' });
+    });
+
+    test('a cut connection is 1006', async () => {
+      const session = await call();
+      simulator.faults.add({ when: 'append', kind: 'drop' });
+      session.connection.media.send(Buffer.from('{"type":"input_audio_buffer.append","audio":"AAAA"}'));
+      expect(await session.connection.closed).toMatchObject({ code: 1006, recoverable: true });
+    });
+
+    test('a session that comes to its hour says so', async () => {
+      const session = await call();
+      simulator.faults.add({ when: 'append', kind: 'expire' });
+      session.connection.media.send(Buffer.from('{"type":"input_audio_buffer.append","audio":"AAAA"}'));
+      expect(await session.connection.closed).toMatchObject({ code: 1001, recoverable: true });
+    });
+
+    test('refused keys, full providers and retired protocols are told apart', async () => {
+      const refusal = (key: string) =>
+        createModel(provider, { ...config, key })
+          .connect(SESSION)
+          .then(
+            () => null,
+            (error: unknown) => (error instanceof ParleyError ? error.code : error),
+          );
+      expect(await refusal('sk-invalid-1')).toBe('unauthenticated');
+      simulator.faults.add({ when: 'upgrade', kind: 'status', status: 429 });
+      expect(await refusal('any')).toBe('resource_exhausted');
+      simulator.faults.add({ when: 'connected', kind: 'close', code: 4000, reason: 'beta' });
+      expect(await refusal('any')).toBe('failed_precondition');
+    });
+
+    test('a provider behind its own authority is trusted when it is named, and not otherwise', async () => {
+      await using secure = await startSimulator({ voice: 'coded', tlsPort: 0 });
+      const base_url = `${secure.tls?.url}${path}`;
+      const session = await connected({ base_url, key: 'any', ca: secure.tls?.ca }, {}, { provider });
+      session.connection.close();
+      await session.connection.closed;
+      const refused = createModel(provider, { base_url, key: 'any' }).connect(SESSION);
+      await expect(refused).rejects.toMatchObject({ code: 'unavailable', retryable: false });
+    });
+  });
+}
