@@ -25,7 +25,7 @@ test('everything that can be set has its variable', () => {
     log_level: 'warn',
     providers: {
       openai: { base_url: 'https://api.openai.com/v1', key: 'sk-x' },
-      simulator: { base_url: 'http://127.0.0.1:1/v1', key: 'simulator' },
+      simulator: { base_url: 'http://127.0.0.1:1/v1' },
     },
   });
 });

@@ -1,6 +1,7 @@
 // What a control plane is told at the start: options of `startServer`, or the environment for `main.ts`.
 
 import { LIMITS as CONTRACT_LIMITS, ParleyError, TIMES } from '@parley/core';
+import { providersFromEnv } from '@parley/providers';
 
 export interface ProviderSettings {
   base_url: string;
@@ -128,20 +129,6 @@ export function optionsFromEnv(env: NodeJS.ProcessEnv): ServerOptions {
   const level = env['PARLEY_LOG_LEVEL'];
   if (level !== undefined) options.log_level = logLevel(level);
   return options;
-}
-
-function providersFromEnv(env: NodeJS.ProcessEnv): Record<string, ProviderSettings> {
-  const providers: Record<string, ProviderSettings> = {};
-  if (env['OPENAI_API_KEY']) {
-    providers['openai'] = {
-      base_url: env['OPENAI_BASE_URL'] ?? 'https://api.openai.com/v1',
-      key: env['OPENAI_API_KEY'],
-    };
-  }
-  if (env['PARLEY_SIMULATOR_URL']) {
-    providers['simulator'] = { base_url: env['PARLEY_SIMULATOR_URL'], key: env['PARLEY_SIMULATOR_KEY'] ?? 'simulator' };
-  }
-  return providers;
 }
 
 /** `sessions_max=100,agent_resume_ms=5000` */

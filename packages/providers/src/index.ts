@@ -9,5 +9,7 @@ export type {
   ModelSessionOptions,
   RealtimeModel,
 } from './port.ts';
+// what the environment says of them
+export { PROVIDER_ENVIRONMENT, type ProviderEnvironment, providersFromEnv } from './environment.ts';
 // what clients may send
 export { type ClientFrameVerdict, clientFrameProblem } from './client-frame.ts';
