@@ -14,7 +14,11 @@ export interface ModelUnderTest {
   provider: string;
   /** The base URL, under that of the simulator. */
   path: string;
+  /** An event of its wire that no documentation has. */
+  unknown?: string;
 }
+
+const UNKNOWN = '{"type":"vendor.news","event_id":"event_1"}';
 
 const SCRIPT = `
 rules:
@@ -30,7 +34,7 @@ const TOOLS: ModelSessionOptions['tools'] = [
   },
 ];
 
-export function realtimeModelTests({ provider, path }: ModelUnderTest): void {
+export function realtimeModelTests({ provider, path, unknown = UNKNOWN }: ModelUnderTest): void {
   describe(provider, () => {
     let simulator: Simulator;
     let config: ModelConfig;
@@ -181,5 +185,122 @@ export function realtimeModelTests({ provider, path }: ModelUnderTest): void {
       const refused = createModel(provider, { base_url, key: 'any' }).connect(SESSION);
       await expect(refused).rejects.toMatchObject({ code: 'unavailable', retryable: false });
     });
+
+    test('speaking over an answer cuts it, and what was generated is told', async () => {
+      const session = await call();
+      session.connection.send({ type: 'say', say_id: 'say_1', text: 'one two three four '.repeat(30).trim() });
+      await session.frame('response.output_audio.delta');
+      await speak(session, 'stop');
+      const done = await session.event('response.completed');
+      expect(done).toMatchObject({ status: 'cancelled' });
+      expect(done.audio_ms).toBeGreaterThan(0);
+      expect(await session.event('turn.completed')).toMatchObject({ text: 'stop' });
+      expect(await session.event('response.completed', 1)).toMatchObject({ text: 'You said: stop' });
+    });
+
+    test('an update reaches the model', async () => {
+      const session = await call();
+      session.connection.send({ type: 'update', instructions: 'Be brief.', tools: [] });
+      await session.frame('session.updated');
+      expect(simulator.sessions().at(-1)?.config()).toMatchObject({ instructions: 'Be brief.', tools: [] });
+    });
+
+    test('what a client sees of its session has no instructions and no tools', async () => {
+      const session = await call();
+      const created = await session.frame('session.created');
+      expect(created['session']).toMatchObject({ instructions: '', tools: [] });
+      expect(session.frames[0]?.type).toBe('session.created');
+    });
+
+    test('an event that nobody has heard of ends nothing', async () => {
+      const session = await call();
+      simulator.faults.add({ when: 'append', kind: 'frame', data: unknown });
+      session.connection.media.send(Buffer.from('{"type":"input_audio_buffer.append","audio":"AAAA"}'));
+      type(session, 'still there?');
+      session.connection.send({ type: 'respond' });
+      expect(await session.event('response.completed')).toMatchObject({ text: 'You said: still there?' });
+    });
+
+    test('a provider that opens and says nothing is given up in time', async () => {
+      simulator.faults.add({ when: 'connected', kind: 'stall' });
+      const connecting = createModel(provider, { ...config, key: 'any', connect_timeout_ms: 300 }).connect(SESSION);
+      await expect(connecting).rejects.toMatchObject({
+        code: 'deadline_exceeded',
+        details: { boundary: 'parley -> provider' },
+      });
+    });
+
+    test('connecting can be given up', async () => {
+      simulator.faults.add({ when: 'upgrade', kind: 'stall' });
+      const abort = new AbortController();
+      const connecting = createModel(provider, { ...config, key: 'any' }).connect({ ...SESSION, signal: abort.signal });
+      abort.abort();
+      await expect(connecting).rejects.toMatchObject({ code: 'cancelled' });
+    });
+
+    test.for([
+      [401, 'unauthenticated', false],
+      [403, 'permission_denied', false],
+      [404, 'invalid_argument', false],
+      [429, 'resource_exhausted', true],
+      [500, 'unavailable', true],
+      [503, 'unavailable', true],
+    ] as const)('%i at the upgrade is %s', async ([status, code, retryable]) => {
+      simulator.faults.add({ when: 'upgrade', kind: 'status', status });
+      const connecting = createModel(provider, { ...config, key: 'sk-very-secret-key' }).connect(SESSION);
+      const error = await connecting.then(
+        () => null,
+        (caught: unknown) => ParleyError.from(caught),
+      );
+      expect(error).toMatchObject({ code, retryable, details: { boundary: 'parley -> provider', status } });
+      expect(JSON.stringify(error?.toObject())).not.toContain('very-secret');
+    });
+
+    test.for([
+      [1001, true],
+      [1007, false],
+      [1008, false],
+      [1011, true],
+      [3000, false],
+      [4000, false],
+    ] as const)('a connection that the provider ends with %i is told with its code', async ([code, recoverable]) => {
+      const session = await call();
+      simulator.faults.add({ when: 'append', kind: 'close', code, reason: 'because' });
+      session.connection.media.send(Buffer.from('{"type":"input_audio_buffer.append","audio":"AAAA"}'));
+      const closed = await session.connection.closed;
+      expect(closed).toMatchObject({ code, recoverable, error: { retryable: recoverable } });
+      expect(closed.reason + closed.error?.message).toContain('because');
+    });
+
+    test('a reader that stops reading stops the provider, and loses nothing', async () => {
+      const session = await call();
+      session.connection.media.socket.pause();
+      session.connection.send({ type: 'say', say_id: 'say_1', text: 'Order 7 ships on Monday.' });
+      const before = session.frames.length;
+      const [live] = simulator.sessions().slice(-1);
+      await until(() => (live?.counts.audioBytesOut ?? 0) > 0);
+      expect(session.frames.length).toBe(before);
+      session.connection.media.socket.resume();
+      const done = await session.event('response.completed');
+      expect(done).toMatchObject({ text: 'Order 7 ships on Monday.' });
+      expect(done.audio_ms).toBe(session.connection.media.counts().reply_audio_ms);
+    });
+
+    test('nothing comes after the end, and the end comes once', async () => {
+      const session = await call();
+      session.connection.send({ type: 'say', say_id: 'say_1', text: 'one '.repeat(40) });
+      await session.event('response.started');
+      session.connection.close('enough');
+      expect(await session.connection.closed).toMatchObject({ code: 1000, reason: 'enough', recoverable: false });
+      const told = session.events.length;
+      session.connection.send({ type: 'cancel' });
+      session.connection.close('again');
+      expect(await session.connection.closed).toMatchObject({ reason: 'enough' });
+      expect(session.events.length).toBe(told);
+    });
   });
+}
+
+async function until(holds: () => boolean): Promise<void> {
+  while (!holds()) await new Promise((resolve) => setImmediate(resolve));
 }
