@@ -22,6 +22,12 @@ export interface ProviderEnvironment {
 export const PROVIDER_ENVIRONMENT: readonly ProviderEnvironment[] = [
   { provider: 'azure_openai', key: 'AZURE_OPENAI_API_KEY', base_url: 'AZURE_OPENAI_BASE_URL' },
   {
+    provider: 'gemini',
+    key: 'GEMINI_API_KEY',
+    base_url: 'GEMINI_BASE_URL',
+    default_base_url: 'https://generativelanguage.googleapis.com',
+  },
+  {
     provider: 'openai',
     key: 'OPENAI_API_KEY',
     base_url: 'OPENAI_BASE_URL',

@@ -27,6 +27,9 @@ rules:
     then: "They ship on {{outputs.0.ship_day}} and {{outputs.1.ship_day}}."
 otherwise: "You said: {{heard}}"
 `;
+/** A tenth of a second of silence. */
+const APPEND = Buffer.from(`{"type":"input_audio_buffer.append","audio":"${Buffer.alloc(4800).toString('base64')}"}`);
+
 const TOOLS: ModelSessionOptions['tools'] = [
   {
     name: 'lookup_order',
@@ -150,14 +153,14 @@ export function realtimeModelTests({ provider, path, unknown = UNKNOWN }: ModelU
     test('a cut connection is 1006', async () => {
       const session = await call();
       simulator.faults.add({ when: 'append', kind: 'drop' });
-      session.connection.media.send(Buffer.from('{"type":"input_audio_buffer.append","audio":"AAAA"}'));
+      session.connection.media.send(APPEND);
       expect(await session.connection.closed).toMatchObject({ code: 1006, recoverable: true });
     });
 
     test('a session that comes to its hour says so', async () => {
       const session = await call();
       simulator.faults.add({ when: 'append', kind: 'expire' });
-      session.connection.media.send(Buffer.from('{"type":"input_audio_buffer.append","audio":"AAAA"}'));
+      session.connection.media.send(APPEND);
       expect(await session.connection.closed).toMatchObject({ code: 1001, recoverable: true });
     });
 
@@ -198,11 +201,32 @@ export function realtimeModelTests({ provider, path, unknown = UNKNOWN }: ModelU
       expect(await session.event('response.completed', 1)).toMatchObject({ text: 'You said: stop' });
     });
 
+    test('with push-to-talk a turn is what was committed, and an answer what was asked for', async () => {
+      const session = await call({ turn_detection: null });
+      await speak(session, 'push to talk');
+      expect(session.events.filter((one) => one.type === 'turn.completed')).toEqual([]);
+      session.connection.media.send(Buffer.from('{"type":"input_audio_buffer.commit"}'));
+      session.connection.send({ type: 'respond' });
+      expect(await session.event('turn.completed')).toMatchObject({ source: 'audio', text: 'push to talk' });
+      expect(await session.event('response.completed')).toMatchObject({ text: 'You said: push to talk' });
+    });
+
+    test('a session in text speaks nothing', async () => {
+      const session = await call({ modalities: ['text'] });
+      type(session, 'only text');
+      session.connection.send({ type: 'respond' });
+      expect(await session.event('response.completed')).toMatchObject({ text: 'You said: only text', audio_ms: 0 });
+      await session.frame('response.output_text.delta');
+      expect(session.connection.media.counts().reply_audio_ms).toBe(0);
+    });
+
     test('an update reaches the model', async () => {
       const session = await call();
       session.connection.send({ type: 'update', instructions: 'Be brief.', tools: [] });
       await session.frame('session.updated');
-      expect(simulator.sessions().at(-1)?.config()).toMatchObject({ instructions: 'Be brief.', tools: [] });
+      const live = simulator.sessions().at(-1);
+      await until(() => live?.config()['instructions'] === 'Be brief.');
+      expect(live?.config()['tools']).toEqual([]);
     });
 
     test('what a client sees of its session has no instructions and no tools', async () => {
@@ -215,7 +239,7 @@ export function realtimeModelTests({ provider, path, unknown = UNKNOWN }: ModelU
     test('an event that nobody has heard of ends nothing', async () => {
       const session = await call();
       simulator.faults.add({ when: 'append', kind: 'frame', data: unknown });
-      session.connection.media.send(Buffer.from('{"type":"input_audio_buffer.append","audio":"AAAA"}'));
+      session.connection.media.send(APPEND);
       type(session, 'still there?');
       session.connection.send({ type: 'respond' });
       expect(await session.event('response.completed')).toMatchObject({ text: 'You said: still there?' });
@@ -266,7 +290,7 @@ export function realtimeModelTests({ provider, path, unknown = UNKNOWN }: ModelU
     ] as const)('a connection that the provider ends with %i is told with its code', async ([code, recoverable]) => {
       const session = await call();
       simulator.faults.add({ when: 'append', kind: 'close', code, reason: 'because' });
-      session.connection.media.send(Buffer.from('{"type":"input_audio_buffer.append","audio":"AAAA"}'));
+      session.connection.media.send(APPEND);
       const closed = await session.connection.closed;
       expect(closed).toMatchObject({ code, recoverable, error: { retryable: recoverable } });
       expect(closed.reason + closed.error?.message).toContain('because');

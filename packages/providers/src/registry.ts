@@ -3,6 +3,7 @@
 import { knownProviders, normaliseName, ParleyError } from '@parley/core';
 import type { Clock } from '@parley/transport';
 import { azureOpenaiModel } from './azure-openai/model.ts';
+import { GeminiModel } from './gemini/model.ts';
 import { OPENAI } from './openai/dialect.ts';
 import { OpenAIModel } from './openai/model.ts';
 import { openaiCompatibleModel } from './openai-compatible/model.ts';
@@ -12,6 +13,7 @@ import { xaiModel } from './xai/model.ts';
 
 const MODELS: ReadonlyMap<string, (config: ModelConfig, clock: Clock | undefined) => RealtimeModel> = new Map([
   ['azure_openai', azureOpenaiModel],
+  ['gemini', (config, clock) => new GeminiModel(config, clock)],
   ['openai', (config, clock) => new OpenAIModel(config, OPENAI, clock)],
   ['openai_compatible', openaiCompatibleModel],
   ['simulator', simulatorModel],

@@ -4,6 +4,7 @@ import { type Clock, REAL_CLOCK } from './clock.ts';
 import { findEspeak } from './espeak.ts';
 import { FaultPlan } from './faults.ts';
 import { DEFAULT_LIMITS, type SimulatorLimits } from './limits.ts';
+import { GeminiFront } from './gemini/front.ts';
 import { ClientSecrets } from './listener/client-secrets.ts';
 import type { Verdict } from './listener/handshake.ts';
 import { type Door, listen, type Listener } from './listener/listener.ts';
@@ -94,7 +95,17 @@ export async function startSimulator(options: SimulatorOptions = {}): Promise<Si
     open: (socket, verdict) => {
       const config = configFor(verdict, Math.floor((clock.now() + sessionMaxMs) / 1000));
       const occasion = { session: config.id, model: config.model };
-      const dialect = verdict.wire === 'xai' ? new XaiDialect() : undefined;
+      const front =
+        verdict.wire === 'gemini'
+          ? new GeminiFront({
+              clock,
+              pace,
+              deliver: (event) => session.receive(Buffer.from(JSON.stringify(event)), false),
+              send: (message) => connection.sendRaw(JSON.stringify(message)),
+              close: (code, reason) => connection.close(code, reason),
+            })
+          : undefined;
+      const dialect = verdict.wire === 'xai' ? new XaiDialect() : front;
       const connection = new Connection(socket, occasion, faults, clock, limits, dialect);
       const script = options.script ?? DEFAULT_SCRIPT;
       const session = new Session({
@@ -110,7 +121,7 @@ export async function startSimulator(options: SimulatorOptions = {}): Promise<Si
         dialect,
       });
       sessions.add(session);
-      attach(socket, session, faults, clock, () => sessions.delete(session));
+      attach(socket, session, front, faults, clock, () => sessions.delete(session));
     },
   };
   const listeners: Listener[] = [];
@@ -151,9 +162,17 @@ function configFor({ type, model, secret }: Verdict & { kind: 'open' }, expiresA
   return secret ? { ...structuredClone(secret), id: fresh.id, model, expires_at: expiresAt } : fresh;
 }
 
-function attach(socket: WebSocket, session: Session, faults: FaultPlan, clock: Clock, gone: () => void): void {
-  socket.on('message', (data, binary) => session.receive(data, binary));
+function attach(
+  socket: WebSocket,
+  session: Session,
+  front: GeminiFront | undefined,
+  faults: FaultPlan,
+  clock: Clock,
+  gone: () => void,
+): void {
+  socket.on('message', (data, binary) => (front ? front.receive(data as Buffer) : session.receive(data, binary)));
   socket.on('close', () => {
+    front?.end();
     session.end();
     gone();
   });

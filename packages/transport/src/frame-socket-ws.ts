@@ -18,6 +18,8 @@ export interface FrameSocketOptions {
   pingMs?: number | undefined;
   /** How long the peer has for the closing handshake. Default 5 s. */
   closeTimeoutMs?: number | undefined;
+  /** Binary frames hold text too: some servers send their JSON so. Default false: one ends the connection. */
+  textInBinary?: boolean | undefined;
 }
 
 export const FRAME_SOCKET_DEFAULTS = {
@@ -51,7 +53,8 @@ export function frameServerOptions(options: Pick<FrameSocketOptions, 'maxFrameBy
 class WsFrameSocket implements FrameSocket {
   readonly id = `conn_${randomSuffix()}`;
   readonly #ws: WebSocket;
-  readonly #limits: Required<{ [K in keyof FrameSocketOptions]: number }>;
+  readonly #limits: Required<{ [K in Exclude<keyof FrameSocketOptions, 'textInBinary'>]: number }>;
+  readonly #textInBinary: boolean;
   readonly #listeners: {
     frame: ((frame: Buffer) => void) | null;
     drain: (() => void) | null;
@@ -74,6 +77,7 @@ class WsFrameSocket implements FrameSocket {
       pingMs: options.pingMs ?? FRAME_SOCKET_DEFAULTS.pingMs,
       closeTimeoutMs: options.closeTimeoutMs ?? FRAME_SOCKET_DEFAULTS.closeTimeoutMs,
     };
+    this.#textInBinary = options.textInBinary ?? false;
     // A frame may stand in the same packet as the handshake: nothing is read before somebody listens.
     ws.pause();
     ws.on('message', this.#received);
@@ -151,7 +155,8 @@ class WsFrameSocket implements FrameSocket {
   readonly #received = (data: unknown, isBinary: boolean): void => {
     if (this.#closing) return;
     const frame = data as Buffer;
-    if (isBinary) return this.#refuse({ code: 1003, reason: 'expected text frames, got a binary one' });
+    if (isBinary && !this.#textInBinary)
+      return this.#refuse({ code: 1003, reason: 'expected text frames, got a binary one' });
     if (frame.length > this.#limits.maxFrameBytes) {
       return this.#refuse({ code: 1009, reason: `a frame may have at most ${this.#limits.maxFrameBytes} bytes` });
     }

@@ -4,7 +4,7 @@ import { objectIn, type Wire } from '../openai/wire.ts';
 
 /** Voice and turn detection stand flat; formats stay where OpenAI has them; the model is in the URL. */
 export function xaiSession(session: Wire): Wire {
-  const { audio: _audio, type: _type, output_modalities: _modalities, ...rest } = session;
+  const { audio: _audio, type: _type, output_modalities, ...rest } = session;
   const audio = objectIn(session, 'audio');
   const input = objectIn(audio, 'input');
   const output = objectIn(audio, 'output');
@@ -14,6 +14,8 @@ export function xaiSession(session: Wire): Wire {
   };
   return {
     ...rest,
+    // Speaking is what it does when nothing is said of it.
+    ...(Array.isArray(output_modalities) && !output_modalities.includes('audio') ? { output_modalities } : {}),
     ...('voice' in output ? { voice: output['voice'] } : {}),
     ...('turn_detection' in input ? { turn_detection: input['turn_detection'] } : {}),
     ...(Object.keys(formats).length === 0 ? {} : { audio: formats }),

@@ -10,14 +10,14 @@ export type Verdict =
       status: number;
       error: { message: string; type: string; code: string | null; param: string | null };
     }
-  | { kind: 'close'; code: number; error: { message: string; code: string | null }; reason: string }
+  | { kind: 'close'; code: number; error: { message: string; code: string | null } | null; reason: string }
   | {
       kind: 'open';
       type: 'realtime' | 'transcription';
       model: string;
       secret: SessionConfig | null;
       /** Whose wire it is, where it is not OpenAI's. */
-      wire: 'openai' | 'xai';
+      wire: 'openai' | 'xai' | 'gemini';
     };
 
 export interface Access {
@@ -37,10 +37,14 @@ const WIRES: ReadonlyMap<string, 'openai' | 'xai'> = new Map([
   ['/openai/v1/realtime', 'openai'],
   ['/xai/v1/realtime', 'xai'],
 ]);
+/** One of its clients sends two slashes. */
+const GEMINI_PATH =
+  /^\/{1,2}ws\/google\.ai\.generativelanguage\.v1(?:alpha|beta)?\.GenerativeService\.BidiGenerateContent$/u;
 const KEY_PROTOCOL = 'openai-insecure-api-key.';
 
 export function judge(request: IncomingMessage, access: Access): Verdict {
   const url = targetOf(request);
+  if (GEMINI_PATH.test(url.pathname)) return judgeGemini(request, url, access);
   const wire = WIRES.get(url.pathname.replace(/\/+$/u, ''));
   if (!wire) {
     return http(404, `Invalid URL (GET ${url.pathname})`, null);
@@ -78,9 +82,28 @@ export function judge(request: IncomingMessage, access: Access): Verdict {
   return { kind: 'open', type, model, secret: secret?.type === type ? secret : null, wire };
 }
 
+/** Gemini takes every upgrade; a key that is not good ends the connection with a reason. */
+function judgeGemini(request: IncomingMessage, url: URL, access: Access): Verdict {
+  const header = request.headers['x-goog-api-key'];
+  const key = (typeof header === 'string' ? header : null) ?? url.searchParams.get('key');
+  if (key === null) {
+    return {
+      kind: 'close',
+      code: 1008,
+      error: null,
+      reason: 'Method does not allow unregistered callers. Pass an API key.',
+    };
+  }
+  if (!access.isKey(key)) {
+    return { kind: 'close', code: 1007, error: null, reason: 'API key not valid. Please pass a valid API key.' };
+  }
+  return { kind: 'open', type: 'realtime', model: access.defaultModel, secret: null, wire: 'gemini' };
+}
+
 /** Path and query of a request; what cannot be read is the root, which nothing answers. */
 export function targetOf(request: IncomingMessage): URL {
-  return URL.parse(request.url ?? '/', 'http://localhost') ?? new URL('http://localhost/');
+  // A path with two slashes in front is a path here, not a host.
+  return URL.parse(`http://localhost${request.url ?? '/'}`) ?? new URL('http://localhost/');
 }
 
 function http(status: number, message: string, code: string | null, param: string | null = null): Verdict {

@@ -109,7 +109,10 @@ function upgrade(request: IncomingMessage, socket: Duplex, head: Buffer, sockets
 
 /** The upgrade succeeds, then the reason comes as an event, then the close. */
 function turnAway(socket: WebSocket, { code, error, reason }: Verdict & { kind: 'close' }): void {
-  socket.send(JSON.stringify({ event_id: newEventId(), ...new WireError(error.code, error.message).toEvent(null) }));
+  if (error) {
+    const event = new WireError(error.code, error.message).toEvent(null);
+    socket.send(JSON.stringify({ event_id: newEventId(), ...event }));
+  }
   socket.close(code, reason);
 }
 

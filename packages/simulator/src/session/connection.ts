@@ -59,9 +59,15 @@ export class Connection {
     if (fault?.kind === 'lose' || fault?.kind === 'no_response_created') return;
     const shown = this.#dialect?.out(event) ?? [event];
     for (let times = fault?.kind === 'duplicate' ? 2 : 1; times > 0; times--) {
-      for (const one of shown) this.sendRaw(JSON.stringify({ event_id: newEventId(), ...one }));
+      for (const one of shown) this.sendRaw(JSON.stringify('type' in one ? { event_id: newEventId(), ...one } : one));
     }
     if (fault) this.strike(fault);
+  }
+
+  /** Sound in base64, behind the head of its event: nothing of it is read. */
+  sendAudio(head: string, delta: string): void {
+    const shown = this.#dialect?.sound?.(delta);
+    this.sendRaw(shown ? JSON.stringify(shown) : `${head}${newEventId()}","delta":"${delta}"}`);
   }
 
   /** What a fault does to a socket; the kinds that are for others are left to them. */

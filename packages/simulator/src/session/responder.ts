@@ -5,7 +5,7 @@ import type { Clock } from '../clock.ts';
 import type { FaultPlan, Occasion } from '../faults.ts';
 import type { ServerEvent } from '../wire.ts';
 import type { SessionConfig } from './config.ts';
-import { type Connection, newEventId } from './connection.ts';
+import type { Connection } from './connection.ts';
 import type { Conversation, Entry, Hearing } from './conversation.ts';
 import { hearingOf } from './hearing.ts';
 import { Response, type ResponseHost } from './response.ts';
@@ -116,7 +116,7 @@ export class Responder implements ResponseHost {
 
   sendAudio(head: string, delta: string): void {
     this.audioBytesOut += (delta.length * 3) / 4;
-    this.#parts.connection.sendRaw(`${head}${newEventId()}","delta":"${delta}"}`);
+    this.#parts.connection.sendAudio(head, delta);
   }
 
   insert(entry: Entry): string | null {
