@@ -12,6 +12,7 @@ test('every known provider can be set up by the environment', () => {
 test('a key alone is enough where the address is known', () => {
   expect(providersFromEnv({ OPENAI_API_KEY: 'one', XAI_API_KEY: 'two' })).toEqual({
     openai: { base_url: 'https://api.openai.com/v1', key: 'one' },
+    openai_live: { base_url: 'https://api.openai.com/v1', key: 'one' },
     xai: { base_url: 'https://api.x.ai/v1', key: 'two' },
   });
 });

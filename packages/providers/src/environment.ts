@@ -39,6 +39,12 @@ export const PROVIDER_ENVIRONMENT: readonly ProviderEnvironment[] = [
     key_optional: true,
     base_url: 'OPENAI_COMPATIBLE_BASE_URL',
   },
+  {
+    provider: 'openai_live',
+    key: 'OPENAI_API_KEY',
+    base_url: 'OPENAI_BASE_URL',
+    default_base_url: 'https://api.openai.com/v1',
+  },
   { provider: 'simulator', key: 'PARLEY_SIMULATOR_KEY', key_optional: true, base_url: 'PARLEY_SIMULATOR_URL' },
   { provider: 'xai', key: 'XAI_API_KEY', base_url: 'XAI_BASE_URL', default_base_url: 'https://api.x.ai/v1' },
 ];

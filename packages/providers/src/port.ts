@@ -101,4 +101,6 @@ export interface ModelConfig {
   connect_timeout_ms?: number | undefined;
   /** Model that writes down what the user says. */
   transcription_model?: string | undefined;
+  /** `openai_live`: the Responses model that works with the tools. */
+  delegation_model?: string | undefined;
 }

@@ -8,6 +8,7 @@ import { OPENAI } from './openai/dialect.ts';
 import { OpenAIModel } from './openai/model.ts';
 import { openaiCompatibleModel } from './openai-compatible/model.ts';
 import type { ModelConfig, RealtimeModel } from './port.ts';
+import { OpenAILiveModel } from './openai-live/model.ts';
 import { simulatorModel } from './simulator/model.ts';
 import { xaiModel } from './xai/model.ts';
 
@@ -16,6 +17,7 @@ const MODELS: ReadonlyMap<string, (config: ModelConfig, clock: Clock | undefined
   ['gemini', (config, clock) => new GeminiModel(config, clock)],
   ['openai', (config, clock) => new OpenAIModel(config, OPENAI, clock)],
   ['openai_compatible', openaiCompatibleModel],
+  ['openai_live', (config, clock) => new OpenAILiveModel(config, clock)],
   ['simulator', simulatorModel],
   ['xai', xaiModel],
 ]);

@@ -4,7 +4,8 @@ import { type Clock, REAL_CLOCK } from './clock.ts';
 import { findEspeak } from './espeak.ts';
 import { FaultPlan } from './faults.ts';
 import { DEFAULT_LIMITS, type SimulatorLimits } from './limits.ts';
-import { GeminiFront } from './gemini/front.ts';
+import { type FrontOptions, GeminiFront } from './gemini/front.ts';
+import { LiveFront } from './live/front.ts';
 import { ClientSecrets } from './listener/client-secrets.ts';
 import type { Verdict } from './listener/handshake.ts';
 import { type Door, listen, type Listener } from './listener/listener.ts';
@@ -14,6 +15,7 @@ import { DEFAULT_MODEL, newConfig, type SessionConfig } from './session/config.t
 import { Connection } from './session/connection.ts';
 import { Session, type SimulatorSession } from './session/session.ts';
 import { XaiDialect } from './xai/dialect.ts';
+import type { Wire } from './wire.ts';
 import { Voice, type VoiceChoice } from './voice.ts';
 
 const SESSION_MS = 60 * 60_000;
@@ -95,16 +97,13 @@ export async function startSimulator(options: SimulatorOptions = {}): Promise<Si
     open: (socket, verdict) => {
       const config = configFor(verdict, Math.floor((clock.now() + sessionMaxMs) / 1000));
       const occasion = { session: config.id, model: config.model };
-      const front =
-        verdict.wire === 'gemini'
-          ? new GeminiFront({
-              clock,
-              pace,
-              deliver: (event) => session.receive(Buffer.from(JSON.stringify(event)), false),
-              send: (message) => connection.sendRaw(JSON.stringify(message)),
-              close: (code, reason) => connection.close(code, reason),
-            })
-          : undefined;
+      const bridge = {
+        clock,
+        deliver: (event: Wire) => session.receive(Buffer.from(JSON.stringify(event)), false),
+        send: (message: Wire) => connection.sendRaw(JSON.stringify(message)),
+        close: (code: number, reason: string) => connection.close(code, reason),
+      };
+      const front = frontOf(verdict.wire, bridge, pace, config.expires_at);
       const dialect = verdict.wire === 'xai' ? new XaiDialect() : front;
       const connection = new Connection(socket, occasion, faults, clock, limits, dialect);
       const script = options.script ?? DEFAULT_SCRIPT;
@@ -162,10 +161,22 @@ function configFor({ type, model, secret }: Verdict & { kind: 'open' }, expiresA
   return secret ? { ...structuredClone(secret), id: fresh.id, model, expires_at: expiresAt } : fresh;
 }
 
+/** What stands between a session and a wire that is not of OpenAI Realtime's shape. */
+function frontOf(
+  wire: string,
+  bridge: Omit<FrontOptions, 'pace'>,
+  pace: number,
+  expires_at: number,
+): GeminiFront | LiveFront | undefined {
+  if (wire === 'gemini') return new GeminiFront({ ...bridge, pace });
+  if (wire === 'live') return new LiveFront({ ...bridge, expires_at });
+  return undefined;
+}
+
 function attach(
   socket: WebSocket,
   session: Session,
-  front: GeminiFront | undefined,
+  front: GeminiFront | LiveFront | undefined,
   faults: FaultPlan,
   clock: Clock,
   gone: () => void,

@@ -2,8 +2,8 @@
 
 import { newId, randomSuffix } from '@parley/core';
 import { isObject, listIn, numberIn, objectIn, textIn, type Wire } from '../openai/wire.ts';
-import { Answer, type AnswerRequest, event } from './answer.ts';
-import { UserTurn } from './user-turn.ts';
+import { Answer, type AnswerRequest, event } from '../openai/answer.ts';
+import { UserTurn } from '../openai/user-turn.ts';
 
 export interface InboundOptions {
   emit: (frame: Buffer) => void;

@@ -4,7 +4,7 @@ import { newId } from '@parley/core';
 import type { ModelSessionOptions } from '../port.ts';
 import { Pcm16Resampler } from '../audio/resampler.ts';
 import { encoded, listIn, objectIn, textIn, type Wire, type WireFrame } from '../openai/wire.ts';
-import { event } from './answer.ts';
+import { event } from '../openai/answer.ts';
 import type { Inbound } from './inbound.ts';
 import { contextOf, INPUT_RATE, setupOf } from './setup.ts';
 

@@ -5,7 +5,7 @@ import type { ModelSessionOptions } from '../port.ts';
 import { decoded, encoded, isObject, type Wire } from '../openai/wire.ts';
 import { type FrameClose, type FrameSocket, isPlainAppend } from '@parley/transport';
 import { newId, randomSuffix } from '@parley/core';
-import { event } from './answer.ts';
+import { event } from '../openai/answer.ts';
 import { errorOf } from './errors.ts';
 import { Inbound } from './inbound.ts';
 import { Outbound } from './outbound.ts';

@@ -17,7 +17,7 @@ export type Verdict =
       model: string;
       secret: SessionConfig | null;
       /** Whose wire it is, where it is not OpenAI's. */
-      wire: 'openai' | 'xai' | 'gemini';
+      wire: 'openai' | 'xai' | 'gemini' | 'live';
     };
 
 export interface Access {
@@ -32,10 +32,11 @@ export interface Access {
 }
 
 /** Where each wire is found: OpenAI's, Azure's resource, and xAI's, which has OpenAI's path on a host of its own. */
-const WIRES: ReadonlyMap<string, 'openai' | 'xai'> = new Map([
+const WIRES: ReadonlyMap<string, 'openai' | 'xai' | 'live'> = new Map([
   ['/v1/realtime', 'openai'],
   ['/openai/v1/realtime', 'openai'],
   ['/xai/v1/realtime', 'xai'],
+  ['/v1/live/sessions', 'live'],
 ]);
 /** One of its clients sends two slashes. */
 const GEMINI_PATH =

@@ -2,7 +2,7 @@
 // that it is over only by answering, where it does not signal activity.
 
 import { newId } from '@parley/core';
-import type { Wire } from '../openai/wire.ts';
+import type { Wire } from './wire.ts';
 import { event } from './answer.ts';
 
 export interface UserTurnOptions {

@@ -1,8 +1,8 @@
-// One answer of Gemini, told as OpenAI tells an answer: created, its parts as they grow, done. Gemini has neither ids
-// nor items, so they are made here.
+// One answer of a provider that speaks something else, told as OpenAI tells an answer: created, its parts as they grow,
+// done. Ids and items are made here.
 
 import { newId, randomSuffix } from '@parley/core';
-import { encoded, type Wire } from '../openai/wire.ts';
+import { encoded, type Wire } from './wire.ts';
 
 export interface AnswerRequest {
   event_id: string;
