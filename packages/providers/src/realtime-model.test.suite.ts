@@ -146,14 +146,12 @@ export function realtimeModelTests({ provider, path, unknown = UNKNOWN, lacks = 
       expect(done.audio_ms).toBe(session.connection.media.counts().reply_audio_ms);
     });
 
-    if (lacks.failed_transcripts === undefined) {
-      test('a turn whose transcript fails has no words', async () => {
-        simulator.faults.add({ when: 'transcription', kind: 'fail' });
-        const session = await call();
-        await speak(session, 'hello');
-        expect(await session.event('turn.completed')).toMatchObject({ text: '' });
-      });
-    }
+    test.for(unless(lacks.failed_transcripts))('a turn whose transcript fails has no words', async () => {
+      simulator.faults.add({ when: 'transcription', kind: 'fail' });
+      const session = await call();
+      await speak(session, 'hello');
+      expect(await session.event('turn.completed')).toMatchObject({ text: '' });
+    });
 
     test('a cut connection is 1006', async () => {
       const session = await call();
@@ -206,8 +204,9 @@ export function realtimeModelTests({ provider, path, unknown = UNKNOWN, lacks = 
       expect(await session.event('response.completed', 1)).toMatchObject({ text: 'You said: stop' });
     });
 
-    if (lacks.push_to_talk === undefined) {
-      test('with push-to-talk a turn is what was committed, and an answer what was asked for', async () => {
+    test.for(unless(lacks.push_to_talk))(
+      'with push-to-talk a turn is what was committed, and an answer what was asked for',
+      async () => {
         const session = await call({ turn_detection: null });
         await speak(session, 'push to talk');
         expect(session.events.filter((one) => one.type === 'turn.completed')).toEqual([]);
@@ -215,8 +214,8 @@ export function realtimeModelTests({ provider, path, unknown = UNKNOWN, lacks = 
         session.connection.send({ type: 'respond' });
         expect(await session.event('turn.completed')).toMatchObject({ source: 'audio', text: 'push to talk' });
         expect(await session.event('response.completed')).toMatchObject({ text: 'You said: push to talk' });
-      });
-    }
+      },
+    );
 
     test('a session in text speaks nothing', async () => {
       const session = await call({ modalities: ['text'] });
@@ -331,6 +330,11 @@ export function realtimeModelTests({ provider, path, unknown = UNKNOWN, lacks = 
       expect(session.events.length).toBe(told);
     });
   });
+}
+
+/** One run of a test, or none where the provider cannot do it. */
+function unless(reason: string | undefined): readonly string[] {
+  return reason === undefined ? ['every provider'] : [];
 }
 
 async function until(holds: () => boolean): Promise<void> {
