@@ -21,6 +21,7 @@ export const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   parley: [
     '@parley/core',
     '@parley/transport',
+    '@parley/providers',
     '@parley/client',
     '@parley/session',
     '@parley/simulator',

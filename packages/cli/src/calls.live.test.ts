@@ -192,4 +192,5 @@ test('doctor of a machine where everything is there is content', async () => {
   const ran = await run('doctor');
   expect(ran.code).toBe(0);
   expect(ran.stdout).toMatch(/^ok +server .*\nok +agents +shop\nok +providers +simulator$/m);
+  expect(ran.stdout).toMatch(/^note +xai +not set up: the control plane needs XAI_API_KEY \(or XAI_API_KEY_FILE\)$/m);
 });

@@ -2,7 +2,9 @@ import { mkdtempSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { ParleyError } from '@parley/client';
+import { knownProviders, type SessionDeclaration } from '@parley/core';
 import { expect, test, vi } from 'vitest';
+import { retirementNotes } from './commands/doctor.ts';
 import { deadUrl, parley, serverThat, shell } from './command.test.fake.ts';
 
 // Each command is a process of its own, and a test may start six of them.
@@ -20,7 +22,17 @@ test('--version and --help are answers: they go to stdout with exit code 0', asy
   expect(version).toMatchObject({ code: 0, stdout: expect.stringMatching(/^\d+\.\d+\.\d+\n$/) as string, stderr: '' });
   const help = await parley(['--help']);
   expect(help.code).toBe(0);
-  for (const word of ['serve', 'simulator', 'session', 'agents', 'execute', 'doctor', 'Exit codes', 'PARLEY_URL']) {
+  for (const word of [
+    'serve',
+    'simulator',
+    'session',
+    'agents',
+    'execute',
+    'providers',
+    'doctor',
+    'Exit codes',
+    'PARLEY_URL',
+  ]) {
     expect(help.stdout).toContain(word);
   }
 });
@@ -160,4 +172,34 @@ test('doctor of a machine without a control plane says so, and exits with 3', as
   const { usable, checks } = JSON.parse(ran.stdout) as { usable: boolean; checks: { name: string; result: string }[] };
   expect(usable).toBe(false);
   expect(checks.map(({ name, result }) => `${name} ${result}`).slice(0, 2)).toEqual(['node ok', 'server failed']);
+});
+
+test('providers are a table for people, and a row of data each for programs', async () => {
+  const shown = await parley(['providers']);
+  expect(shown.code).toBe(0);
+  expect(shown.stdout).toMatch(/^gemini +.*websocket/m);
+  expect(shown.stdout).toMatch(/^openai +gpt-realtime +retires on 2027-01-20$/m);
+  const { stdout } = await parley(['providers', '--json']);
+  const rows = stdout
+    .trim()
+    .split('\n')
+    .map((line) => JSON.parse(line) as { provider: string; usage_unit: string });
+  expect(rows.map((row) => row.provider)).toEqual(knownProviders());
+  expect(rows.find((row) => row.provider === 'openai_live')?.usage_unit).toBe('seconds');
+});
+
+test('doctor names models that are about to go, and those that are gone', () => {
+  const sessions = [
+    { name: 'voice', provider: 'openai', transport: 'websocket', model: 'gpt-realtime' },
+    { name: 'other', provider: 'openai', transport: 'websocket' },
+  ] as SessionDeclaration[];
+  const notes = (now: string) => retirementNotes([{ agent: 'shop', sessions }], Date.parse(now));
+  expect(notes('2026-11-21')).toEqual([
+    {
+      name: 'model',
+      result: 'note',
+      says: 'shop.voice uses gpt-realtime, which retires on 2027-01-20; gpt-realtime-2.1 is current',
+    },
+  ]);
+  expect(notes('2027-02-01')).toMatchObject([{ result: 'failed' }]);
 });

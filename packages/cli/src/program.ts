@@ -5,6 +5,7 @@ import { Command } from 'commander';
 import { agents } from './commands/agents.ts';
 import { doctor } from './commands/doctor.ts';
 import { execute } from './commands/execute.ts';
+import { providers } from './commands/providers.ts';
 import { serve } from './commands/serve.ts';
 import { session } from './commands/session.ts';
 import { simulator } from './commands/simulator.ts';
@@ -38,6 +39,7 @@ export function createProgram(): Command {
   session(program);
   agents(program);
   execute(program);
+  providers(program);
   doctor(program);
   return program;
 }

@@ -415,19 +415,29 @@ type ParleyFrame = json.RawMessage
 
 // ProviderCapability is a part of the contract.
 type ProviderCapability struct {
-	Provider           string                         `json:"provider"`
-	Title              string                         `json:"title"`
-	Transports         map[string]TransportCapability `json:"transports"`
-	AudioInputFormats  []string                       `json:"audio_input_formats"`
-	AudioOutputFormats []string                       `json:"audio_output_formats"`
-	ClientTruncates    bool                           `json:"client_truncates"`
-	Resume             string                         `json:"resume"`
-	SessionMaxMS       Int                            `json:"session_max_ms"`
-	Auth               string                         `json:"auth"`
-	DefaultModel       string                         `json:"default_model"`
-	DefaultVoice       string                         `json:"default_voice"`
-	Status             string                         `json:"status"`
-	RetiresOn          *string                        `json:"retires_on"`
+	Provider           string                                  `json:"provider"`
+	Title              string                                  `json:"title"`
+	Transports         map[string]TransportCapability          `json:"transports"`
+	AudioInputFormats  []string                                `json:"audio_input_formats"`
+	AudioOutputFormats []string                                `json:"audio_output_formats"`
+	ClientTruncates    bool                                    `json:"client_truncates"`
+	ToolsChange        bool                                    `json:"tools_change"`
+	UsageUnit          string                                  `json:"usage_unit"`
+	FrameMaxBytes      Int                                     `json:"frame_max_bytes"`
+	Resume             string                                  `json:"resume"`
+	SessionMaxMS       Int                                     `json:"session_max_ms"`
+	Auth               string                                  `json:"auth"`
+	DefaultModel       string                                  `json:"default_model"`
+	DefaultVoice       string                                  `json:"default_voice"`
+	Status             string                                  `json:"status"`
+	RetiresOn          *string                                 `json:"retires_on"`
+	RetiringModels     []ProviderCapabilityRetiringModelsEntry `json:"retiring_models"`
+}
+
+// ProviderCapabilityRetiringModelsEntry is a part of the contract.
+type ProviderCapabilityRetiringModelsEntry struct {
+	Model     string `json:"model"`
+	RetiresOn string `json:"retires_on"`
 }
 
 // ProviderConnectedEvent: The provider is ready for audio.

@@ -1,6 +1,8 @@
 // parley doctor
 
 import { ParleyError } from '@parley/client';
+import { type AgentResource, capabilityOf } from '@parley/core';
+import { PROVIDER_ENVIRONMENT } from '@parley/providers';
 import type { Command } from 'commander';
 import { type Context, contextOf } from '../context.ts';
 import { describeFailure, exitCodeOf } from '../failure.ts';
@@ -47,36 +49,66 @@ async function serverChecks({ client, url }: Context): Promise<Check[]> {
       result: health.status === 'ok' ? 'ok' : 'failed',
       says: `${new URL(url).origin}, version ${health.version}, ${health.status}`,
     };
-    return [server, await agentCheck(client), await providerCheck(client)];
+    return [server, ...(await agentChecks(client)), ...(await providerChecks(client))];
   } catch (thrown) {
     process.exitCode = exitCodeOf(thrown);
     return [{ name: 'server', result: 'failed', says: oneLine(thrown, url) }];
   }
 }
 
-async function agentCheck(client: Context['client']): Promise<Check> {
+async function agentChecks(client: Context['client']): Promise<Check[]> {
   try {
     const agents = await client.agents.list();
     const connected = agents.filter((agent) => agent.status === 'connected').map((agent) => agent.agent);
     const says = connected.length > 0 ? connected.join(', ') : 'none is connected; run an agent with agent.serve()';
-    return { name: 'agents', result: connected.length > 0 ? 'ok' : 'failed', says };
+    const check: Check = { name: 'agents', result: connected.length > 0 ? 'ok' : 'failed', says };
+    return [check, ...retirementNotes(agents, Date.now())];
   } catch (thrown) {
     process.exitCode = exitCodeOf(thrown);
-    return { name: 'agents', result: 'failed', says: oneLine(thrown, '') };
+    return [{ name: 'agents', result: 'failed', says: oneLine(thrown, '') }];
   }
 }
 
-async function providerCheck(client: Context['client']): Promise<Check> {
+/** Models that declared sessions name, or get by default, and that their provider takes away. */
+export function retirementNotes(agents: readonly Pick<AgentResource, 'agent' | 'sessions'>[], now: number): Check[] {
+  const notes: Check[] = [];
+  for (const { agent, sessions } of agents) {
+    for (const { name, provider, model } of sessions) {
+      const capability = capabilityOf(provider);
+      const used = model ?? capability?.default_model;
+      const retiring = capability?.retiring_models.find((one) => one.model === used);
+      if (!retiring) continue;
+      const gone = Date.parse(retiring.retires_on) < now;
+      const says = `${agent}.${name} uses ${retiring.model}, which ${gone ? 'was retired' : 'retires'} on ${retiring.retires_on}; ${capability?.default_model} is current`;
+      notes.push({ name: 'model', result: gone ? 'failed' : 'note', says });
+    }
+  }
+  return notes;
+}
+
+async function providerChecks(client: Context['client']): Promise<Check[]> {
   try {
     const providers = (await client.status()).checks?.['providers'];
     const names = Array.isArray(providers) ? providers.map(String) : [];
     const says =
-      names.length > 0 ? names.join(', ') : 'none is set up; set OPENAI_API_KEY, or run parley serve --with-simulator';
-    return { name: 'providers', result: names.length > 0 ? 'ok' : 'failed', says };
+      names.length > 0 ? names.join(', ') : 'none is set up; set a key, or run parley serve --with-simulator';
+    const check: Check = { name: 'providers', result: names.length > 0 ? 'ok' : 'failed', says };
+    return [check, ...missingKeys(names)];
   } catch (thrown) {
     process.exitCode = exitCodeOf(thrown);
-    return { name: 'providers', result: 'failed', says: oneLine(thrown, '') };
+    return [{ name: 'providers', result: 'failed', says: oneLine(thrown, '') }];
   }
+}
+
+/** What the control plane's environment lacks for each provider that it does not serve. */
+function missingKeys(served: readonly string[]): Check[] {
+  return PROVIDER_ENVIRONMENT.filter(({ provider }) => !served.includes(provider)).map((one) => {
+    const needs = [
+      ...(one.key_optional ? [] : [`${one.key} (or ${one.key}_FILE)`]),
+      ...(one.default_base_url === undefined ? [one.base_url] : []),
+    ];
+    return { name: one.provider, result: 'note', says: `not set up: the control plane needs ${needs.join(' and ')}` };
+  });
 }
 
 function machineNotes(): Check[] {

@@ -18,14 +18,24 @@ export const ProviderCapability = z
     transports: z.record(z.string(), TransportCapability),
     audio_input_formats: z.array(z.string()),
     audio_output_formats: z.array(z.string()),
+    /** Who forgets what was not heard of an answer: the client says so on a websocket, or the provider knows. */
     client_truncates: z.boolean(),
-    resume: z.enum(['none', 'handle']),
+    /** Whether tools may change while a session runs. */
+    tools_change: z.boolean(),
+    /** What is billed: tokens of each answer, or seconds of the session. */
+    usage_unit: z.enum(['tokens', 'seconds']),
+    /** The longest frame that the provider takes. */
+    frame_max_bytes: z.int(),
+    /** How a session outlives its connection: from a handle of the provider, or by telling a new one what was said. */
+    resume: z.enum(['handle', 'replay']),
     session_max_ms: z.int(),
     auth: z.enum(['bearer', 'none']),
     default_model: z.string(),
     default_voice: z.string(),
     status: z.enum(['current', 'legacy', 'local']),
     retires_on: z.string().nullable(),
+    /** Models that are about to go, with the day after which they are gone. */
+    retiring_models: z.array(z.object({ model: z.string(), retires_on: z.string() })),
   })
   .meta({ id: 'ProviderCapability' });
 
@@ -41,6 +51,13 @@ const REALTIME_WEBSOCKET: TransportCapability = {
 
 const SERVER_VAD_WEBSOCKET: TransportCapability = { ...REALTIME_WEBSOCKET, turn_detection: ['server_vad'] };
 
+const RETIRING: ProviderCapability['retiring_models'] = [
+  'gpt-realtime',
+  'gpt-realtime-2025-08-28',
+  'gpt-realtime-mini',
+  'gpt-realtime-mini-2025-12-15',
+].map((model) => ({ model, retires_on: '2027-01-20' }));
+
 /** The table, in the alphabetical order of its providers. */
 export const CAPABILITIES: readonly ProviderCapability[] = [
   {
@@ -50,13 +67,17 @@ export const CAPABILITIES: readonly ProviderCapability[] = [
     audio_input_formats: ['audio/pcm;rate=24000', 'audio/pcma', 'audio/pcmu'],
     audio_output_formats: ['audio/pcm;rate=24000', 'audio/pcma', 'audio/pcmu'],
     client_truncates: true,
-    resume: 'none',
+    tools_change: true,
+    usage_unit: 'tokens',
+    frame_max_bytes: 15 * 1024 * 1024,
+    resume: 'replay',
     session_max_ms: 60 * 60_000,
     auth: 'bearer',
     default_model: 'gpt-realtime-2.1',
     default_voice: 'marin',
     status: 'legacy',
     retires_on: null,
+    retiring_models: RETIRING,
   },
   {
     provider: 'gemini',
@@ -65,6 +86,9 @@ export const CAPABILITIES: readonly ProviderCapability[] = [
     audio_input_formats: ['audio/pcm;rate=24000'],
     audio_output_formats: ['audio/pcm;rate=24000'],
     client_truncates: false,
+    tools_change: true,
+    usage_unit: 'tokens',
+    frame_max_bytes: 15 * 1024 * 1024,
     resume: 'handle',
     session_max_ms: 15 * 60_000,
     auth: 'bearer',
@@ -72,6 +96,7 @@ export const CAPABILITIES: readonly ProviderCapability[] = [
     default_voice: 'Puck',
     status: 'current',
     retires_on: null,
+    retiring_models: [],
   },
   {
     provider: 'openai',
@@ -80,13 +105,17 @@ export const CAPABILITIES: readonly ProviderCapability[] = [
     audio_input_formats: ['audio/pcm;rate=24000', 'audio/pcma', 'audio/pcmu'],
     audio_output_formats: ['audio/pcm;rate=24000', 'audio/pcma', 'audio/pcmu'],
     client_truncates: true,
-    resume: 'none',
+    tools_change: true,
+    usage_unit: 'tokens',
+    frame_max_bytes: 15 * 1024 * 1024,
+    resume: 'replay',
     session_max_ms: 60 * 60_000,
     auth: 'bearer',
     default_model: 'gpt-realtime-2.1',
     default_voice: 'marin',
     status: 'legacy',
     retires_on: null,
+    retiring_models: RETIRING,
   },
   {
     provider: 'openai_compatible',
@@ -95,13 +124,17 @@ export const CAPABILITIES: readonly ProviderCapability[] = [
     audio_input_formats: ['audio/pcm;rate=24000', 'audio/pcma', 'audio/pcmu'],
     audio_output_formats: ['audio/pcm;rate=24000', 'audio/pcma', 'audio/pcmu'],
     client_truncates: true,
-    resume: 'none',
+    tools_change: true,
+    usage_unit: 'tokens',
+    frame_max_bytes: 15 * 1024 * 1024,
+    resume: 'replay',
     session_max_ms: 60 * 60_000,
     auth: 'bearer',
     default_model: 'gpt-realtime-2.1',
     default_voice: 'marin',
     status: 'current',
     retires_on: null,
+    retiring_models: [],
   },
   {
     provider: 'openai_live',
@@ -110,13 +143,17 @@ export const CAPABILITIES: readonly ProviderCapability[] = [
     audio_input_formats: ['audio/pcm;rate=24000'],
     audio_output_formats: ['audio/pcm;rate=24000'],
     client_truncates: false,
-    resume: 'none',
+    tools_change: true,
+    usage_unit: 'seconds',
+    frame_max_bytes: 15 * 1024 * 1024,
+    resume: 'replay',
     session_max_ms: 60 * 60_000,
     auth: 'bearer',
     default_model: 'gpt-live-1',
     default_voice: 'marin',
     status: 'current',
     retires_on: null,
+    retiring_models: [],
   },
   {
     provider: 'simulator',
@@ -125,13 +162,17 @@ export const CAPABILITIES: readonly ProviderCapability[] = [
     audio_input_formats: ['audio/pcm;rate=24000', 'audio/pcma', 'audio/pcmu'],
     audio_output_formats: ['audio/pcm;rate=24000', 'audio/pcma', 'audio/pcmu'],
     client_truncates: true,
-    resume: 'none',
+    tools_change: true,
+    usage_unit: 'tokens',
+    frame_max_bytes: 15 * 1024 * 1024,
+    resume: 'replay',
     session_max_ms: 60 * 60_000,
     auth: 'none',
     default_model: 'gpt-realtime-2.1',
     default_voice: 'marin',
     status: 'local',
     retires_on: null,
+    retiring_models: [],
   },
   {
     provider: 'xai',
@@ -140,13 +181,17 @@ export const CAPABILITIES: readonly ProviderCapability[] = [
     audio_input_formats: ['audio/pcm;rate=24000', 'audio/pcma', 'audio/pcmu'],
     audio_output_formats: ['audio/pcm;rate=24000', 'audio/pcma', 'audio/pcmu'],
     client_truncates: true,
-    resume: 'none',
+    tools_change: true,
+    usage_unit: 'tokens',
+    frame_max_bytes: 15 * 1024 * 1024,
+    resume: 'replay',
     session_max_ms: 60 * 60_000,
     auth: 'bearer',
     default_model: 'grok-voice-latest',
     default_voice: 'eve',
     status: 'current',
     retires_on: null,
+    retiring_models: [],
   },
 ];
 

@@ -482,13 +482,23 @@ class ProviderCapability(TypedDict):
     audio_input_formats: list[str]
     audio_output_formats: list[str]
     client_truncates: bool
-    resume: Literal["none", "handle"]
+    tools_change: bool
+    usage_unit: Literal["tokens", "seconds"]
+    frame_max_bytes: int
+    resume: Literal["handle", "replay"]
     session_max_ms: int
     auth: Literal["bearer", "none"]
     default_model: str
     default_voice: str
     status: Literal["current", "legacy", "local"]
     retires_on: str | None
+    retiring_models: list[ProviderCapabilityRetiringModelsItem]
+
+
+
+class ProviderCapabilityRetiringModelsItem(TypedDict):
+    model: str
+    retires_on: str
 
 
 
