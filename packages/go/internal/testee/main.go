@@ -3,11 +3,14 @@ package main
 
 import (
 	"bufio"
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"os"
 
+	parley "github.com/parley-dev/parley/packages/go"
 	"github.com/parley-dev/parley/packages/go/contract"
+	"github.com/parley-dev/parley/packages/go/fold"
 )
 
 const lineBytesMax = 16 << 20
@@ -24,7 +27,7 @@ func main() {
 		fields, _ := request.(map[string]any)
 		op, _ := fields["op"].(string)
 		answer := map[string]any{"id": fields["id"]}
-		if value, err := run(op, fields["input"]); err != nil {
+		if value, err := answerTo(op, fields["input"], lines.Bytes()); err != nil {
 			failure := contract.ErrorOf(err, "internal")
 			told := map[string]any{"code": failure.Code, "message": failure.Message}
 			if path, ok := failure.Details["path"]; ok {
@@ -46,6 +49,73 @@ func main() {
 func fail(err error) {
 	fmt.Fprintln(os.Stderr, err)
 	os.Exit(1)
+}
+
+// answerTo runs an operation. The folds read JSON text, in which keys have an order.
+func answerTo(op string, input any, request []byte) (any, error) {
+	switch op {
+	case "session.fold":
+		return foldSession(request)
+	case "workflow.fold":
+		return foldWorkflow(request)
+	}
+	return run(op, input)
+}
+
+func foldSession(request []byte) (any, error) {
+	var asked struct {
+		Input []struct {
+			AtMS  float64         `json:"at_ms"`
+			Event json.RawMessage `json:"event"`
+		} `json:"input"`
+	}
+	if err := json.Unmarshal(request, &asked); err != nil {
+		return nil, err
+	}
+	state, log := parley.InitialSession(), []parley.Record{}
+	lines := []map[string]any{}
+	for _, line := range asked.Input {
+		done, err := fold.Append(state, line.Event, line.AtMS)
+		if err != nil {
+			return nil, err
+		}
+		state, log = done.State, append(log, done.Records...)
+		lines = append(lines, map[string]any{"records": done.Records, "effects": append([]parley.Effect{}, done.Effects...)})
+	}
+	replayed, err := replay(log)
+	if err != nil {
+		return nil, err
+	}
+	now, err := json.Marshal(state)
+	return map[string]any{"lines": lines, "state": state, "replayed": string(now) == replayed}, err
+}
+
+// replay is the state after a log that was written and read again, as JSON.
+func replay(log []parley.Record) (string, error) {
+	text, err := json.Marshal(map[string]any{"events": log})
+	if err != nil {
+		return "", err
+	}
+	stored, err := parley.ReadLog(bytes.NewReader(text))
+	if err != nil {
+		return "", err
+	}
+	state, err := parley.FoldSession(stored)
+	if err != nil {
+		return "", err
+	}
+	text, err = json.Marshal(state)
+	return string(text), err
+}
+
+func foldWorkflow(request []byte) (any, error) {
+	var asked struct {
+		Input []contract.ExecutionResource `json:"input"`
+	}
+	if err := json.Unmarshal(request, &asked); err != nil {
+		return nil, err
+	}
+	return parley.FoldWorkflow(asked.Input), nil
 }
 
 func run(op string, input any) (any, error) {

@@ -1,0 +1,301 @@
+package fold
+
+import (
+	"encoding/json"
+	"slices"
+
+	"github.com/parley-dev/parley/packages/go/contract"
+)
+
+// What [Step] promises, as in every language:
+//
+//	P1  Every call id gets exactly one answer.
+//	P2  A function runs only after tool.dispatched is in the log.
+//	P3  One answer is generated at a time; whatever else should be said waits for it.
+//	P4  After session.closing nothing new begins; everything begun ends in the log before session.closed.
+
+// settles is what still matters once a session is closing (P4): the ends of what was begun, and requests that need
+// their no.
+var settles = []string{
+	"response.completed", "say.requested", "tool.called", "tool.completed", "tool.rejected", "session.closed",
+}
+
+// Step folds one entry. It is pure: the same state and entry give the same result, and neither is changed. The error
+// is invalid_argument when the entry is not what its type says.
+func Step(before State, entry Record) (State, []Effect, error) {
+	s := &stepping{State: before, at: entry.AtMS}
+	s.Seq = entry.Seq
+	if before.Phase == "closed" || before.Phase == "closing" && !slices.Contains(settles, entry.Type) {
+		return s.State, nil, nil
+	}
+	if err := s.take(entry); err != nil {
+		return before, nil, err
+	}
+	return s.State, s.effects, nil
+}
+
+// stepping is one step: the state's own copy, whose fields are replaced and never written into, and what it wants done.
+type stepping struct {
+	State
+	at      float64
+	effects []Effect
+}
+
+func (s *stepping) want(effects ...Effect) { s.effects = append(s.effects, effects...) }
+
+func (s *stepping) record(event any) { s.want(RecordEvent{event}) }
+
+func (s *stepping) send(command any) { s.want(SendCommand{command}) }
+
+// handle decodes an entry and hands it on.
+func handle[E any](entry Record, to func(E)) error {
+	var event E
+	if err := entry.Decode(&event); err != nil {
+		return err
+	}
+	to(event)
+	return nil
+}
+
+func (s *stepping) take(entry Record) error {
+	switch entry.Type {
+	case "session.created":
+		return handle(entry, s.created)
+	case "session.updated":
+		return handle(entry, s.updated)
+	case "session.closing":
+		return handle(entry, s.close)
+	case "session.closed":
+		s.Phase = "closed"
+	case "provider.connected":
+		s.providerConnected()
+	case "provider.disconnected":
+		return handle(entry, s.providerLost)
+	case "provider.failed":
+		return handle(entry, s.providerFailed)
+	case "client.attached":
+		s.Clients++
+		s.HadClient = true
+		s.idle()
+		s.connect()
+	case "client.detached":
+		return handle(entry, s.clientDetached)
+	case "handler.attached":
+		s.Handler = "attached"
+		s.want(ClearTimer{"handler"})
+	case "handler.detached":
+		if s.Handler == "attached" {
+			s.Handler = "detached"
+			s.want(SetTimer{"handler", timeMS("agent_resume_ms")})
+		}
+	case "handler.completed":
+		s.Handler = "completed"
+		s.flush()
+	case "handler.failed":
+		return handle(entry, s.handlerFailed)
+	case "speech.started":
+		s.UserSpeaking = true
+		s.idle()
+		s.interrupted(nil)
+	case "speech.stopped":
+		s.UserSpeaking = false
+		s.flush()
+	case "turn.completed":
+		s.Turns++
+		s.UserSpeaking = false
+		s.idle()
+		s.flush()
+	case "response.started":
+		return handle(entry, s.responseStarted)
+	case "response.completed":
+		return handle(entry, s.responseCompleted)
+	case "response.played":
+		return handle(entry, s.responsePlayed)
+	case "item.truncated":
+		return handle(entry, s.truncated)
+	case "say.requested":
+		return handle(entry, s.sayRequested)
+	case "input.injected":
+		return handle(entry, s.injected)
+	case "tool.called":
+		return handle(entry, s.toolCalled)
+	case "tool.rejected":
+		return handle(entry, s.toolRejected)
+	case "tool.dispatched":
+		return handle(entry, s.toolDispatched)
+	case "tool.completed":
+		return handle(entry, s.toolCompleted)
+	case "timer.fired":
+		return handle(entry, s.timerFired)
+	}
+	// Entries that only tell, and entries of types that came after this code was written.
+	return nil
+}
+
+func (s *stepping) created(event contract.SessionCreatedEvent) {
+	s.Phase = "starting"
+	s.SessionID = event.SessionID
+	s.CreatedAtMS = s.at
+	s.Declaration = &event.Declaration
+	s.Tools = event.Tools
+	s.EnabledTools = make([]string, len(event.Tools))
+	for i, tool := range event.Tools {
+		s.EnabledTools[i] = tool.Name
+	}
+	duration := timeMS("session_max_ms")
+	if limit := s.limits().MaxDurationMS; limit != nil {
+		duration = float64(*limit)
+	}
+	s.want(SetTimer{"duration", duration})
+	s.idle()
+}
+
+func (s *stepping) limits() contract.SessionLimits {
+	if s.Declaration == nil || s.Declaration.Limits == nil {
+		return contract.SessionLimits{}
+	}
+	return *s.Declaration.Limits
+}
+
+// connect has the provider connected late, when somebody is there: providers bill by the second.
+func (s *stepping) connect() {
+	if s.Phase == "starting" && !s.Connecting {
+		s.Connecting = true
+		s.want(ConnectProvider{})
+	}
+}
+
+func (s *stepping) providerConnected() {
+	if s.Phase != "starting" {
+		return
+	}
+	s.Phase = "live"
+	s.Connecting = false
+	if s.WaitingUpdate != nil {
+		s.send(*s.WaitingUpdate)
+	}
+	s.WaitingUpdate = nil
+	for _, words := range s.WaitingTexts {
+		s.addText(words)
+	}
+	s.WaitingTexts = []string{}
+	s.flush()
+}
+
+func (s *stepping) injected(event contract.InputInjectedEvent) {
+	if event.Respond {
+		s.RespondWanted = true
+	}
+	if s.Phase != "starting" {
+		s.idle()
+		s.addText(event.Text)
+		s.flush()
+		return
+	}
+	if limit := contract.Limit("texts_waiting_max"); int64(len(s.WaitingTexts)) >= limit {
+		s.limitReached("texts_waiting_max", float64(limit))
+		return
+	}
+	s.WaitingTexts = append(slices.Clone(s.WaitingTexts), event.Text)
+	s.idle()
+	s.connect()
+}
+
+func (s *stepping) addText(words string) {
+	s.send(contract.AddTextCommand{Type: "add_text", Role: "user", Text: words})
+}
+
+// updated tells the model what was changed. Only what was resolved at the start can be enabled: an update narrows the
+// allowlist, it never widens it.
+func (s *stepping) updated(event contract.SessionUpdatedEvent) {
+	command := contract.UpdateCommand{
+		Type: "update", Instructions: event.Instructions, Voice: event.Voice, TurnDetection: event.TurnDetection,
+	}
+	if event.Tools != nil {
+		s.EnabledTools = []string{}
+		command.Tools = []contract.UpdateCommandToolsEntry{}
+		for _, tool := range s.Tools {
+			if slices.Contains(event.Tools, tool.Name) {
+				s.EnabledTools = append(s.EnabledTools, tool.Name)
+				command.Tools = append(command.Tools, contract.UpdateCommandToolsEntry{
+					Name: tool.Name, Description: tool.Description, InputSchema: tool.InputSchema,
+				})
+			}
+		}
+	}
+	if s.Declaration != nil {
+		declaration := *s.Declaration
+		if event.Instructions != nil {
+			declaration.Instructions = event.Instructions
+		}
+		if event.Voice != nil {
+			declaration.Voice = event.Voice
+		}
+		if event.TurnDetection != nil {
+			declaration.TurnDetection = event.TurnDetection
+		}
+		s.Declaration = &declaration
+	}
+	if s.Phase == "live" {
+		s.send(command)
+	} else if s.Connecting {
+		// A connection that is being made was told the old values; one that is made later is told the new ones.
+		s.WaitingUpdate = merged(s.WaitingUpdate, command)
+	}
+}
+
+func merged(waiting *contract.UpdateCommand, command contract.UpdateCommand) *contract.UpdateCommand {
+	if waiting == nil {
+		return &command
+	}
+	sum := *waiting
+	if command.Instructions != nil {
+		sum.Instructions = command.Instructions
+	}
+	if command.Voice != nil {
+		sum.Voice = command.Voice
+	}
+	if command.TurnDetection != nil {
+		sum.TurnDetection = command.TurnDetection
+	}
+	if command.Tools != nil {
+		sum.Tools = command.Tools
+	}
+	return &sum
+}
+
+// idle sets the timer that ends a session in which nothing happens.
+func (s *stepping) idle() { s.want(SetTimer{"idle", s.idleMS()}) }
+
+func (s *stepping) idleMS() float64 {
+	ms := timeMS("session_idle_ms")
+	if limit := s.limits().IdleTimeoutMS; limit != nil {
+		ms = float64(*limit)
+	}
+	// A call whose client was cut off costs money while nobody hears it.
+	if s.Phase == "live" && s.Clients == 0 && s.HadClient {
+		ms = min(ms, timeMS("client_resume_ms"))
+	}
+	return ms
+}
+
+func (s *stepping) limitReached(limit string, value float64) {
+	s.record(contract.LimitReachedEvent{Type: "limit.reached", Limit: limit, Value: value})
+}
+
+func timeMS(name string) float64 { return float64(contract.TimeMS(name)) }
+
+// interruptible says whether the declaration lets the user speak over an answer.
+func (s *stepping) interruptible() bool {
+	if s.Declaration == nil || len(s.Declaration.TurnDetection) == 0 {
+		return true
+	}
+	var detection struct {
+		Interrupt *bool `json:"interrupt_response"`
+	}
+	// Null, and what a newer version may say here, do not forbid it.
+	if err := json.Unmarshal(s.Declaration.TurnDetection, &detection); err != nil {
+		return true
+	}
+	return detection.Interrupt == nil || *detection.Interrupt
+}

@@ -1,0 +1,179 @@
+package fold
+
+import (
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/parley-dev/parley/packages/go/contract"
+)
+
+// Tool calls of the live model: judged here, run elsewhere, answered once (P1, P2).
+
+func (s *stepping) toolCalled(event contract.ToolCalledEvent) {
+	if s.Calls.Find(event.CallID) != nil || slices.Contains(s.Answered, event.CallID) {
+		return
+	}
+	s.ToolCalls++
+	tool, input, refused := s.judge(event)
+	onInterrupt := "finish"
+	if refused == nil && tool.OnInterrupt != nil {
+		onInterrupt = *tool.OnInterrupt
+	}
+	// The call is remembered before it is judged in the log, so that a repeat of it is known, and who has to be answered.
+	s.Calls = append(slices.Clone(s.Calls), RunningCall{
+		CallID: event.CallID, Name: event.Name, ExecutionID: event.ExecutionID, Source: event.Source,
+		ResponseID: event.ResponseID, OnInterrupt: onInterrupt, StartedAtMS: s.at,
+	})
+	if refused != nil {
+		s.record(rejection{Type: "tool.rejected", CallID: event.CallID, Name: event.Name, Error: refused})
+		return
+	}
+	s.record(contract.ToolDispatchedEvent{
+		Type: "tool.dispatched", CallID: event.CallID, Name: event.Name, Target: tool.Target,
+		ExecutionID: event.ExecutionID, Input: input,
+	})
+}
+
+// rejection is contract.ToolRejectedEvent with an error whose details keep their order: it is told to the model as text.
+type rejection struct {
+	Type   string   `json:"type"`
+	CallID string   `json:"call_id"`
+	Name   string   `json:"name"`
+	Error  *refusal `json:"error"`
+}
+
+type refusal struct {
+	Code      string    `json:"code"`
+	Message   string    `json:"message"`
+	Retryable bool      `json:"retryable"`
+	Details   *inFlight `json:"details,omitzero"`
+}
+
+type inFlight struct {
+	Limit   int64 `json:"limit"`
+	Current int64 `json:"current"`
+}
+
+func refuse(code, form string, values ...any) *refusal {
+	return &refusal{Code: code, Message: fmt.Sprintf(form, values...), Retryable: contract.DefaultRetryable(code)}
+}
+
+// judge says which tool a call means, and with what input; or why it is refused.
+func (s *stepping) judge(event contract.ToolCalledEvent) (contract.ResolvedTool, json.RawMessage, *refusal) {
+	var none contract.ResolvedTool
+	if s.Phase == "closing" {
+		return none, nil, refuse("aborted", "the session is ending")
+	}
+	tool := s.tool(event.Name)
+	if tool == nil || !slices.Contains(s.EnabledTools, event.Name) {
+		allowed := strings.Join(s.EnabledTools, ", ")
+		if allowed == "" {
+			allowed = "none"
+		}
+		return none, nil, refuse("permission_denied",
+			"tool '%s' is not in this session's allowlist. Allowed tools: %s.", event.Name, allowed)
+	}
+	limit := contract.Limit("tool_calls_in_flight")
+	if own := s.limits().MaxToolCallsInFlight; own != nil {
+		limit = int64(*own)
+	}
+	if running := int64(len(s.Calls)); running >= limit {
+		full := refuse("resource_exhausted", "the session is at its limit of %d tool calls in flight", limit)
+		full.Details = &inFlight{limit, running}
+		return none, nil, full
+	}
+	if most := contract.Limit("payload_bytes_max"); int64(len(event.Arguments)) > most {
+		return none, nil, refuse("resource_exhausted", "tool arguments may have at most %d bytes", most)
+	}
+	arguments := event.Arguments
+	// Models send nothing at all for a tool without parameters.
+	if strings.Trim(arguments, "\t\n\r ") == "" {
+		arguments = "{}"
+	}
+	input, err := parse([]byte(arguments))
+	if err != nil {
+		// Not in the words of the parser: a replay in another language has to say the same.
+		return none, nil, refuse("invalid_argument", "the arguments of tool '%s' are not JSON", event.Name)
+	}
+	if problem := inputProblem(tool.InputSchema, input); problem != "" {
+		return none, nil, refuse("invalid_argument",
+			"the arguments of tool '%s' do not fit its schema: %s", event.Name, problem)
+	}
+	return *tool, stringify(input), nil
+}
+
+func (s *stepping) tool(name string) *contract.ResolvedTool {
+	for i := range s.Tools {
+		if s.Tools[i].Name == name {
+			return &s.Tools[i]
+		}
+	}
+	return nil
+}
+
+func (s *stepping) toolDispatched(event contract.ToolDispatchedEvent) {
+	timeout := contract.TimeMS("execution_timeout_ms")
+	if tool := s.tool(event.Name); tool != nil && tool.TimeoutMS != nil {
+		timeout = int64(*tool.TimeoutMS)
+	}
+	s.want(DispatchExecution{
+		CallID: event.CallID, ExecutionID: event.ExecutionID, Target: event.Target, Input: event.Input, TimeoutMS: timeout,
+	})
+}
+
+// ended is what an end of a call says to the model, as JSON that keeps its order.
+type ended struct {
+	CallID string          `json:"call_id"`
+	Status string          `json:"status"`
+	Output json.RawMessage `json:"output"`
+	Error  json.RawMessage `json:"error"`
+}
+
+func (s *stepping) toolRejected(event ended) {
+	s.settled(event.CallID, func() any { return map[string]any{"error": event.Error} })
+}
+
+func (s *stepping) toolCompleted(event ended) {
+	s.settled(event.CallID, func() any {
+		switch {
+		case event.Status == "succeeded" && event.Output == nil:
+			return nil
+		case event.Status == "succeeded":
+			return event.Output
+		case event.Error != nil:
+			return map[string]any{"error": event.Error}
+		}
+		return map[string]any{"error": contract.ErrorObject{
+			Code: "unknown", Message: "the call ended as " + event.Status, Retryable: false,
+		}}
+	})
+}
+
+// settled ends a call, once: a second end of it, or of one that never was, finds nothing (P1). The model is told the
+// output of a call that it made.
+func (s *stepping) settled(callID string, output func() any) {
+	call := s.Calls.Find(callID)
+	if call == nil {
+		return
+	}
+	ofModel := call.Source != "client"
+	s.Calls = slices.DeleteFunc(slices.Clone(s.Calls), func(one RunningCall) bool { return one.CallID == callID })
+	kept := s.Answered
+	if most := int(contract.Limit("answered_calls_max")) - 1; len(kept) > most {
+		kept = kept[len(kept)-most:]
+	}
+	s.Answered = append(slices.Clone(kept), callID)
+	if !ofModel {
+		s.flush()
+		return
+	}
+	if s.Phase != "live" {
+		return
+	}
+	s.RespondWanted = true
+	s.send(contract.ToolOutputCommand{Type: "tool_output", CallID: callID, Output: textOf(output())})
+	s.record(contract.ToolAnsweredEvent{Type: "tool.answered", CallID: callID})
+	s.flush()
+}
