@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log"
+	"strings"
 
 	parley "github.com/parley-dev/parley/packages/go"
 	"github.com/parley-dev/parley/packages/go/contract"
@@ -58,4 +59,32 @@ func ExampleClient() {
 		}
 		fmt.Println(event["seq"], event["type"])
 	}
+}
+
+// A log that was exported (`parley session tail ID --json`) says what was true of its session, without a control plane.
+func ExampleFoldSession() {
+	exported := strings.NewReader(`
+{"seq":1,"at_ms":1000,"type":"session.created","session_id":"sess_1","workflow_id":"wf_1","execution_id":"exec_1","agent":"support","target":"support.voice","declaration":{"name":"voice","provider":"simulator","transport":"websocket"},"tools":[{"name":"find_order","target":"support.find_order","kind":"skill"}],"metadata":{}}
+{"seq":2,"at_ms":1100,"type":"client.attached","connection_id":"conn_1"}
+{"seq":3,"at_ms":1200,"type":"provider.connected"}
+{"seq":4,"at_ms":1300,"type":"tool.called","call_id":"call_1","name":"find_order","arguments":"{}","execution_id":"exec_2","source":"model"}
+`)
+	records, err := parley.ReadLog(exported)
+	if err != nil {
+		log.Fatal(err)
+	}
+	state, err := parley.FoldSession(records)
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(state.Phase, state.Calls[0].Name, state.Calls[0].ExecutionID)
+	// What the last entry made the control plane do:
+	before, _ := parley.FoldSession(records[:3])
+	_, effects, _ := parley.Step(before, records[3])
+	for _, effect := range effects {
+		fmt.Printf("%T\n", effect)
+	}
+	// Output:
+	// live find_order exec_2
+	// fold.RecordEvent
 }

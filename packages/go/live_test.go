@@ -3,6 +3,7 @@ package parley
 import (
 	"bufio"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -17,6 +18,7 @@ import (
 	"github.com/coder/websocket"
 	"github.com/coder/websocket/wsjson"
 	"github.com/parley-dev/parley/packages/go/contract"
+	"github.com/parley-dev/parley/packages/go/fold"
 )
 
 // house is a real control plane and the simulator, as processes of their own; all live tests share one.
@@ -333,5 +335,85 @@ func TestLiveADrainFinishesWhatRunsAndACancellationArrives(t *testing.T) {
 	must(t, err)
 	if ended.Executions[0].Status != "succeeded" || ended.Executions[1].Status != "cancelled" {
 		t.Errorf("they ended as %+v", ended.Executions)
+	}
+}
+
+func TestLiveTheFoldOfALogIsWhatTheControlPlaneSays(t *testing.T) {
+	h, app := openHouse(t), newAgent(t, "fold")
+	_, err := RegisterSkill(app, "find_order", func(_ context.Context, input struct {
+		Order string `json:"order"`
+	}) (map[string]string, error) {
+		return map[string]string{"order": input.Order, "day": "Friday"}, nil
+	})
+	must(t, err)
+	words(t, app, "voice", nil, WithSessionTools("find_order"))
+	h.serve(app)
+	caller, session := h.call("fold.voice")
+	for _, order := range []string{"42", "7"} {
+		caller.say("Where is order "+order+"?", true)
+		if got := caller.answer(); got != "Order "+order+" ships on Friday." {
+			t.Fatalf("the model says %q", got)
+		}
+	}
+	_, err = h.client.Sessions.Close(t.Context(), session.SessionID, "done here")
+	must(t, err)
+	caller.entry("session.closed")
+	said, err := h.client.Sessions.Get(t.Context(), session.SessionID)
+	must(t, err)
+	log, err := h.client.Sessions.Log(t.Context(), session.SessionID)
+	must(t, err)
+	state, err := FoldSession(log)
+	must(t, err)
+	if state.Phase != said.Status || state.Seq != int64(said.LastSeq) || state.SessionID != said.SessionID ||
+		state.Turns != int(said.Turns) || state.ToolCalls != int(said.ToolCalls) ||
+		said.CloseReason == nil || state.Closing == nil || state.Closing.Reason != *said.CloseReason {
+		t.Errorf("folded to %+v, the control plane says %+v", state, said)
+	}
+	if state.ToolCalls != 2 || len(state.Calls) != 0 || len(state.Tools) != 1 {
+		t.Errorf("the calls are %d, %v", state.ToolCalls, state.Calls)
+	}
+	if said.Usage == nil || said.Usage.InputTokens == nil || state.Usage["input_tokens"] != *said.Usage.InputTokens {
+		t.Errorf("the usage is %v, the control plane says %+v", state.Usage, said.Usage)
+	}
+	followsFrom(t, log)
+	workflow, err := h.client.Sessions.Workflow(t.Context(), session.SessionID)
+	must(t, err)
+	var executions []contract.ExecutionResource
+	for _, node := range workflow.Nodes {
+		execution, err := h.client.Executions.Get(t.Context(), node.ExecutionID)
+		must(t, err)
+		executions = append([]contract.ExecutionResource{execution}, executions...)
+	}
+	if folded, _ := json.Marshal(FoldWorkflow(executions)); len(executions) != 3 {
+		t.Errorf("the workflow has %d executions", len(executions))
+	} else if want, _ := json.Marshal(workflow); string(folded) != string(want) {
+		t.Errorf("folded to %s, the control plane says %s", folded, want)
+	}
+}
+
+// followsFrom checks that what each entry records is what the control plane appended behind it.
+func followsFrom(t *testing.T, log []Record) {
+	t.Helper()
+	state, pending := InitialSession(), []string{}
+	for _, record := range log {
+		if len(pending) > 0 {
+			if pending[0] != record.Type {
+				t.Fatalf("entry %d is %s; %s had to follow", record.Seq, record.Type, pending[0])
+			}
+			pending = pending[1:]
+		}
+		next, effects, err := Step(state, record)
+		must(t, err)
+		var recorded []string
+		for _, effect := range effects {
+			if one, ok := effect.(fold.RecordEvent); ok {
+				text, err := json.Marshal(one.Event)
+				must(t, err)
+				var head struct{ Type string }
+				must(t, json.Unmarshal(text, &head))
+				recorded = append(recorded, head.Type)
+			}
+		}
+		state, pending = next, append(recorded, pending...)
 	}
 }

@@ -1,5 +1,7 @@
+import { readFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
 import { ParleyError } from './errors.ts';
+import type { JsonSchema } from './json-schema.ts';
 import { checkInputSchema, inputProblem } from './tool-input.ts';
 
 const schema = {
@@ -38,4 +40,11 @@ test('a schema that cannot be used is refused when it is registered', () => {
     expect(() => checkInputSchema(bad)).toThrow(ParleyError);
     expect(() => checkInputSchema(bad)).toThrow('input_schema is not a valid JSON Schema');
   }
+});
+
+test('the problems that Go is held against are these', () => {
+  const file = new URL('../../go/fold/testdata/inputs.json', import.meta.url);
+  const cases = JSON.parse(readFileSync(file, 'utf8')) as { schema: JsonSchema; input: unknown; problem: string | null }[];
+  expect(cases.length).toBeGreaterThan(100);
+  expect(cases.filter(({ schema, input, problem }) => inputProblem(schema, input) !== problem)).toEqual([]);
 });

@@ -1,6 +1,7 @@
 package fold
 
 import (
+	"encoding/json"
 	"fmt"
 	"maps"
 	"math"
@@ -17,11 +18,11 @@ import (
 // $dynamicRef, references to other documents, and patterns that Go's regexp cannot read.
 
 // inputProblem is the first problem of an input, in words, or empty.
-func inputProblem(schema map[string]any, input any) string {
-	if schema == nil {
+func inputProblem(schema json.RawMessage, input any) string {
+	if len(schema) == 0 {
 		return ""
 	}
-	root, err := ordered(schema)
+	root, err := parse(schema)
 	if err != nil {
 		return ""
 	}
@@ -58,7 +59,7 @@ func (v *validator) check(schema, data any, path string, depth int) *mismatch {
 		}
 		return nil
 	}
-	types := typesOf(s)
+	types := allowed(s, typesOf(s))
 	// One type with rules of its own is looked at together with them, and later than those of any type.
 	late := len(types) == 1 && hasRules(s, types[0])
 	if len(types) > 0 && !late && !slices.ContainsFunc(types, func(name string) bool { return isType(data, name) }) {
@@ -105,8 +106,13 @@ func typesOf(s *object) []string {
 			}
 		}
 	}
+	return types
+}
+
+// allowed are the types of a schema, and null where it says nullable.
+func allowed(s *object, types []string) []string {
 	if s.values["nullable"] == true && len(types) > 0 && !slices.Contains(types, "null") {
-		types = append(types, "null")
+		return append(slices.Clone(types), "null")
 	}
 	return types
 }
@@ -354,21 +360,15 @@ func (p place) contains(data []any) *mismatch {
 	if limit, ok := p.schema.values["maxContains"].(float64); ok {
 		most = limit
 	}
-	var first *mismatch
 	fitting := 0.0
 	for i, entry := range data {
-		found := p.below(schema, fmt.Sprint(i), entry)
-		if found == nil {
+		if p.below(schema, fmt.Sprint(i), entry) == nil {
 			fitting++
-		} else if first == nil {
-			first = found
 		}
 	}
 	switch {
 	case fitting >= least && fitting <= most:
 		return nil
-	case first != nil:
-		return first
 	case math.IsInf(most, 1):
 		return wrong(p.path, "must contain at least %s valid item(s)", numberText(least))
 	}
@@ -380,7 +380,7 @@ func (p place) unique(data []any) *mismatch {
 	items, _ := p.schema.values["items"].(*object)
 	var types []string
 	if items != nil {
-		types = typesOf(items)
+		types = allowed(items, typesOf(items))
 	}
 	plain := len(types) > 0 && !slices.Contains(types, "object") && !slices.Contains(types, "array")
 	for i := len(data) - 1; i >= 0; i-- {

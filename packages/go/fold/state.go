@@ -45,6 +45,8 @@ type State struct {
 	// Usage is what the provider bills, summed by name.
 	Usage   map[string]float64 `json:"usage"`
 	Closing *Closing           `json:"closing"`
+	// schemas are those of Tools as the log has them: problems of an input are told in the order of the schema's keys.
+	schemas map[string]json.RawMessage
 }
 
 // ActiveResponse is an answer that the model is generating.

@@ -60,7 +60,10 @@ func handle[E any](entry Record, to func(E)) error {
 func (s *stepping) take(entry Record) error {
 	switch entry.Type {
 	case "session.created":
-		return handle(entry, s.created)
+		if err := handle(entry, s.created); err != nil {
+			return err
+		}
+		return handle(entry, s.keepSchemas)
 	case "session.updated":
 		return handle(entry, s.updated)
 	case "session.closing":
@@ -148,6 +151,18 @@ func (s *stepping) created(event contract.SessionCreatedEvent) {
 	}
 	s.want(SetTimer{"duration", duration})
 	s.idle()
+}
+
+func (s *stepping) keepSchemas(event struct {
+	Tools []struct {
+		Name   string          `json:"name"`
+		Schema json.RawMessage `json:"input_schema"`
+	} `json:"tools"`
+}) {
+	s.schemas = make(map[string]json.RawMessage, len(event.Tools))
+	for _, tool := range event.Tools {
+		s.schemas[tool.Name] = tool.Schema
+	}
 }
 
 func (s *stepping) limits() contract.SessionLimits {

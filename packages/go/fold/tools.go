@@ -97,7 +97,7 @@ func (s *stepping) judge(event contract.ToolCalledEvent) (contract.ResolvedTool,
 		// Not in the words of the parser: a replay in another language has to say the same.
 		return none, nil, refuse("invalid_argument", "the arguments of tool '%s' are not JSON", event.Name)
 	}
-	if problem := inputProblem(tool.InputSchema, input); problem != "" {
+	if problem := inputProblem(s.schemaOf(tool), input); problem != "" {
 		return none, nil, refuse("invalid_argument",
 			"the arguments of tool '%s' do not fit its schema: %s", event.Name, problem)
 	}
@@ -111,6 +111,14 @@ func (s *stepping) tool(name string) *contract.ResolvedTool {
 		}
 	}
 	return nil
+}
+
+// schemaOf is the schema of a tool with its keys in order, where the log was folded from its beginning.
+func (s *stepping) schemaOf(tool *contract.ResolvedTool) json.RawMessage {
+	if text, ok := s.schemas[tool.Name]; ok || tool.InputSchema == nil {
+		return text
+	}
+	return json.RawMessage(textOf(tool.InputSchema))
 }
 
 func (s *stepping) toolDispatched(event contract.ToolDispatchedEvent) {
