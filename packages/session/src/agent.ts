@@ -3,7 +3,13 @@
 import { LIMITS, NAME_PATTERN, ParleyError, type SchemaLike } from '@parley/core';
 import type { Context } from './context.ts';
 import { declaredOn } from './decorators.ts';
-import { defineFunction, type FunctionDefinition, type FunctionOptions, type FunctionRef } from './functions.ts';
+import {
+  defineFunction,
+  type FunctionDefinition,
+  type FunctionOptions,
+  type FunctionRef,
+  type ThreadedFunctionOptions,
+} from './functions.ts';
 import type { Parsed, Unparsed } from './schema.ts';
 import { serveUntilSignal } from './serve.ts';
 import { defineSession, type SessionDefinition, type SessionHandler, type SessionOptions } from './session-options.ts';
@@ -86,8 +92,18 @@ export class Agent {
     name: string,
     options: FunctionOptions<S>,
     body: (input: Parsed<S>, context: Context) => Promise<Output> | Output,
-  ): FunctionRef<Unparsed<S>, Output> {
-    return this.#function('reasoner', name, options, body);
+  ): FunctionRef<Unparsed<S>, Output>;
+  /** The same with its body in a module, which runs in a worker thread: for work that computes or blocks. */
+  reasoner<S extends SchemaLike, O extends SchemaLike>(
+    name: string,
+    options: ThreadedFunctionOptions<S, O>,
+  ): FunctionRef<Unparsed<S>, Parsed<O>>;
+  reasoner<S extends SchemaLike>(
+    name: string,
+    options: FunctionOptions<S> | ThreadedFunctionOptions<S>,
+    body?: (input: Parsed<S>, context: Context) => unknown,
+  ): FunctionRef<Unparsed<S>, unknown> {
+    return this.#function('reasoner', name, options, body ?? workerOf(name, options));
   }
 
   /**
@@ -98,8 +114,18 @@ export class Agent {
     name: string,
     options: FunctionOptions<S>,
     body: (input: Parsed<S>, context: Context) => Promise<Output> | Output,
-  ): FunctionRef<Unparsed<S>, Output> {
-    return this.#function('skill', name, options, body);
+  ): FunctionRef<Unparsed<S>, Output>;
+  /** The same with its body in a module, which runs in a worker thread: for work that computes or blocks. */
+  skill<S extends SchemaLike, O extends SchemaLike>(
+    name: string,
+    options: ThreadedFunctionOptions<S, O>,
+  ): FunctionRef<Unparsed<S>, Parsed<O>>;
+  skill<S extends SchemaLike>(
+    name: string,
+    options: FunctionOptions<S> | ThreadedFunctionOptions<S>,
+    body?: (input: Parsed<S>, context: Context) => unknown,
+  ): FunctionRef<Unparsed<S>, unknown> {
+    return this.#function('skill', name, options, body ?? workerOf(name, options));
   }
 
   /** Connects, and keeps the connection. No signal of the process is touched. */
@@ -140,7 +166,7 @@ export class Agent {
     kind: 'reasoner' | 'skill',
     name: string,
     options: FunctionOptions<S>,
-    body: (input: Parsed<S>, context: Context) => Promise<Output> | Output,
+    body: ((input: Parsed<S>, context: Context) => Promise<Output> | Output) | URL,
   ): FunctionRef<Input, Output> {
     this.#room('function', this.#functions, name, LIMITS.functions_max);
     this.#functions.set(name, defineFunction(this.name, kind, name, options, body));
@@ -157,4 +183,9 @@ export class Agent {
       });
     }
   }
+}
+
+function workerOf(name: string, options: FunctionOptions): URL {
+  if ('worker' in options && options.worker instanceof URL) return options.worker;
+  throw new ParleyError('invalid_argument', `function '${name}' needs a body, or the URL of a module as \`worker\``);
 }

@@ -12,6 +12,7 @@ import type { FunctionDefinition } from './functions.ts';
 import { payloadText } from './json.ts';
 import type { Log } from './log.ts';
 import type { Results } from './results.ts';
+import type { Threads } from './threads.ts';
 
 export interface ExecutionLimits {
   runningMax: number;
@@ -35,6 +36,8 @@ export interface Execution {
 
 export interface ExecutionPorts {
   functions: ReadonlyMap<string, FunctionDefinition>;
+  /** Where functions run whose bodies are modules. */
+  threads: Threads;
   results: Results;
   contextOf(execution: Execution): Context;
   accepted(execution: Execution): void;
@@ -183,7 +186,11 @@ export class Executions {
       const { input } = execution.dispatch;
       const parsed = definition.input ? await definition.input.parse(input) : input;
       execution.abort.signal.throwIfAborted();
-      const returned = await definition.body(parsed, context);
+      const { body } = definition;
+      const returned =
+        body instanceof URL
+          ? await this.#ports.threads.run({ module: body, name: definition.declaration.name, input: parsed, context })
+          : await body(parsed, context);
       const output = definition.output ? await definition.output.parse(returned) : returned;
       this.#end(
         execution,

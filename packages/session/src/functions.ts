@@ -1,6 +1,8 @@
 // Reasoners and skills as an author declares them.
 
-import { type FunctionDeclaration, parseFunction, type SchemaLike } from '@parley/core';
+import { existsSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { type FunctionDeclaration, ParleyError, parseFunction, type SchemaLike } from '@parley/core';
 import type { Context } from './context.ts';
 import { compileType, type Parsed, type Type } from './schema.ts';
 
@@ -20,6 +22,29 @@ export interface FunctionOptions<Input extends SchemaLike = SchemaLike, Output e
   tags?: string[];
 }
 
+/**
+ * A function whose body is in a module of its own, and runs in a worker thread: for work that computes or blocks.
+ *
+ * @example
+ * // digest.ts has: export default (({ path }) => ({ sha256: … })) satisfies FunctionBody<{ path: string }>;
+ * support.skill('digest', {
+ *   worker: new URL('./digest.ts', import.meta.url),
+ *   input: z.object({ path: z.string() }),
+ *   output: z.object({ sha256: z.string() }),
+ * });
+ */
+export interface ThreadedFunctionOptions<
+  Input extends SchemaLike = SchemaLike,
+  Output extends SchemaLike = SchemaLike,
+> extends FunctionOptions<Input, Output> {
+  /**
+   * The module, a `file:` address of JavaScript or of TypeScript that Node runs. Of its exports the one with the
+   * function's name is the body, or else the default one; it has the form of any FunctionBody. Input and output are
+   * cloned, after the one was parsed and before the other is checked.
+   */
+  worker: URL;
+}
+
 /** The work of a function. It stops when `context.signal` says so. */
 export type FunctionBody<Input = unknown, Output = unknown> = (
   input: Input,
@@ -30,7 +55,8 @@ export interface FunctionDefinition {
   readonly declaration: FunctionDeclaration;
   readonly input: Type | null;
   readonly output: Type | null;
-  readonly body: FunctionBody;
+  /** What does it: a function here, or a module that is loaded in a thread. */
+  readonly body: FunctionBody | URL;
 }
 
 /**
@@ -52,8 +78,9 @@ export function defineFunction<S extends SchemaLike>(
   kind: 'reasoner' | 'skill',
   name: string,
   options: FunctionOptions<S>,
-  body: (input: Parsed<S>, context: Context) => unknown,
+  body: ((input: Parsed<S>, context: Context) => unknown) | URL,
 ): FunctionDefinition {
+  if (body instanceof URL) checkModule(`${agent}.${name}`, body);
   const input =
     options.input === undefined
       ? null
@@ -75,5 +102,15 @@ export function defineFunction<S extends SchemaLike>(
     Object.fromEntries(Object.entries(wire).filter(([, value]) => value !== undefined)),
   );
   // The input was parsed by `input` before the body sees it, which is what makes it a Parsed<S>.
-  return { declaration, input, output, body: body as FunctionBody };
+  return { declaration, input, output, body: body as FunctionBody | URL };
+}
+
+/** A module that is not there is found out now, and not when a caller waits. */
+function checkModule(target: string, module: URL): void {
+  if (module.protocol !== 'file:') {
+    throw new ParleyError('invalid_argument', `the worker of ${target} must be a file: URL, got ${module.protocol}`);
+  }
+  if (!existsSync(module)) {
+    throw new ParleyError('invalid_argument', `the worker of ${target} is not there: ${fileURLToPath(module)}`);
+  }
 }

@@ -9,7 +9,7 @@ export type {
   SessionOptions,
   TurnDetectionOptions,
 } from './session-options.ts';
-export type { FunctionBody, FunctionOptions, FunctionRef } from './functions.ts';
+export type { FunctionBody, FunctionOptions, FunctionRef, ThreadedFunctionOptions } from './functions.ts';
 export type { Parsed, Unparsed } from './schema.ts';
 // the same as decorators
 export { agent, reasoner, session, skill } from './decorators.ts';

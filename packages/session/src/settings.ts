@@ -1,5 +1,6 @@
 // What can be set about a running agent, with its defaults. Everything that grows has its bound here.
 
+import { availableParallelism } from 'node:os';
 import { ParleyError, TIMES } from '@parley/core';
 import { type BackoffOptions, type Clock, systemClock } from '@parley/transport';
 import { type Log, stderrLog } from './log.ts';
@@ -15,6 +16,13 @@ export interface AgentOptions {
   executionsMax?: number | undefined;
   /** Executions that wait for a place; one more is answered with resource_exhausted. Default 1,024. */
   executionsWaitingMax?: number | undefined;
+  /**
+   * Worker threads that work at the same time, for functions whose bodies are modules; more wait. A thread whose
+   * function waits for a function that it called is not counted. Default: as many as the machine has cores, at least 2.
+   */
+  threadsMax?: number | undefined;
+  /** Mebibytes of JavaScript objects in one thread; past it the thread ends, and what it ran with it. Default 512. */
+  threadHeapMb?: number | undefined;
   /** Handlers that run at the same time. Default 256. */
   sessionsMax?: number | undefined;
   /** Turns that wait for one handler; past it the oldest is dropped. Default 32. */
@@ -27,7 +35,7 @@ export interface AgentOptions {
   outboxBytesMax?: number | undefined;
   /** Characters of results that the control plane has not confirmed. Default 64 Mi. */
   resultBytesMax?: number | undefined;
-  /** How long a function that was cancelled may take to end by itself. Default 2,000. */
+  /** How long a function that was cancelled may take to end by itself; then a thread is terminated. Default 2,000. */
   cancelMs?: number | undefined;
   /** How long a drain may take before it becomes a stop. Default 30,000. */
   drainMs?: number | undefined;
@@ -49,6 +57,8 @@ export type WorkerSettings = Pick<AgentOptions, 'key' | 'backoff'> &
 const DEFAULTS = {
   executionsMax: 128,
   executionsWaitingMax: 1024,
+  threadsMax: Math.max(2, availableParallelism()),
+  threadHeapMb: 512,
   sessionsMax: 256,
   turnsMax: 32,
   requestsMax: 1024,

@@ -30,6 +30,7 @@ import { Results } from './results.ts';
 import type { SessionDefinition } from './session-options.ts';
 import { Sessions } from './sessions.ts';
 import type { WorkerSettings } from './settings.ts';
+import { Threads } from './threads.ts';
 import { SDK } from './version.ts';
 
 export interface AgentParts {
@@ -66,6 +67,7 @@ export class AgentWorker implements LinkPeer {
   readonly #results: Results;
   readonly #executions: Executions;
   readonly #sessions: Sessions;
+  readonly #threads: Threads;
   readonly #registered = Promise.withResolvers<void>();
   #linkId: string | null = null;
   /** Made by the control plane: another one has another. */
@@ -93,10 +95,13 @@ export class AgentWorker implements LinkPeer {
     this.#outbox = new Outbox(this.#link, { framesMax: settings.outboxFramesMax, bytesMax: settings.outboxBytesMax });
     this.#requests = new Requests(this.#outbox, settings.requestsMax);
     this.#results = new Results((over) => this.#outbox.route(over), settings.clock, settings.resultBytesMax);
+    const { threadsMax, threadHeapMb, cancelMs } = settings;
+    this.#threads = new Threads({ threadsMax, threadHeapMb, cancelMs }, settings.clock, this.#log);
     const changed = (): void => this.#reconcile();
     this.#executions = new Executions(
       {
         functions: agent.functions,
+        threads: this.#threads,
         results: this.#results,
         contextOf: (execution) => this.#contextOf(execution),
         accepted: ({ dispatch, over }) =>
@@ -154,6 +159,7 @@ export class AgentWorker implements LinkPeer {
       this.#requests.fail(end);
       this.#sessions.endAll(end);
       this.#executions.cancelAll(end);
+      this.#threads.close();
     }
   }
 

@@ -51,11 +51,7 @@ testee.skill('refuse', { description: 'Always refuses.' }, () => {
   throw new ParleyError('failed_precondition', 'no kettle here', { details: { kettle: 7 } });
 });
 
-testee.skill('block', { input: Milliseconds }, ({ ms }, context) => {
-  context.note('started');
-  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, ms);
-  return { ms };
-});
+testee.skill('block', { worker: new URL('./typescript-block.ts', import.meta.url), input: Milliseconds });
 
 testee.skill('big', { input: z.object({ bytes: z.number().int() }) }, ({ bytes }) => ({ text: 'x'.repeat(bytes) }));
 
