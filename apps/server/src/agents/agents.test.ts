@@ -196,6 +196,29 @@ test('a draining agent gets nothing new and finishes what it has', async () => {
   await old.next('execution.settled');
 });
 
+test('what a draining agent has under way may call its own functions, and nobody else may', async () => {
+  await using server = await TestServer.open();
+  const agent = await server.agent({ functions: [skill('look'), skill('think')] });
+  const parent = await server.executions.start({ target: 'support.think', input: {} });
+  await agent.accept();
+  agent.send({ type: 'agent.drain' });
+  await agent.settle();
+  const outside = await server.executions.start({ target: 'support.look', input: { n: 1 } });
+  const call = { type: 'function.call', target: 'support.look', input: { n: 2 } } as const;
+  agent.send({ ...call, request_id: 'a', parent_execution_id: parent.execution_id });
+  const child = await agent.accept();
+  expect(child).toMatchObject({ input: { n: 2 }, parent_execution_id: parent.execution_id });
+  agent.succeed(child.execution_id, 'seen');
+  expect(await agent.next('reply')).toEqual({ type: 'reply', request_id: 'a', result: 'seen' });
+  expect(await server.executions.get(outside.execution_id)).toMatchObject({ status: 'queued' });
+  // Another instance takes new work, and what is under way goes there as well.
+  const other = await server.agent({ functions: [skill('look')] });
+  expect(await other.accept()).toMatchObject({ execution_id: outside.execution_id });
+  agent.send({ ...call, request_id: 'b', parent_execution_id: parent.execution_id });
+  expect(await other.accept()).toMatchObject({ input: { n: 2 } });
+  expect(agent.frames.filter(({ type }) => type === 'execution.dispatch')).toEqual([]);
+});
+
 test('when the server drains, every agent is told and no new link is taken', async () => {
   await using server = await TestServer.open();
   const agent = await server.agent();
@@ -215,7 +238,7 @@ test('an agent that stops reading loses its link', async () => {
   while (server.links[0]?.state.kind === 'up' && !ended)
     await server.executions.start({ target: 'support.look', input });
   expect(server.links[0]?.state.kind).not.toBe('up');
-  expect(server.agents.place('support', 'look')).toBeNull();
+  expect(server.agents.place('support', 'look', { instance: null, session_id: undefined })).toBeNull();
 });
 
 test('nothing new is placed on a link that is congested, until it has drained', async () => {

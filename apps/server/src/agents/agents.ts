@@ -9,9 +9,9 @@ import { machineClock, type ServerClock } from './clock.ts';
 import { AGENT_LIMITS, type AgentLimits } from './limits.ts';
 import type { AgentLink } from './link.ts';
 import { Links } from './links.ts';
-import { leastLoaded } from './placement.ts';
+import { homeOf, leastLoaded } from './placement.ts';
 import type { AgentDirectory, HandlerLink, SessionHost } from './ports.ts';
-import { type ExecutionHost, type Instance, type Log, type Presence, quiet, type Workforce } from './work.ts';
+import { type Caller, type ExecutionHost, type Instance, type Log, type Presence, quiet, type Workforce } from './work.ts';
 
 export interface AgentsOptions {
   limits?: Partial<AgentLimits>;
@@ -105,9 +105,13 @@ export class Agents implements AgentDirectory, Workforce {
     return entry?.function(name) ?? entry?.last.functions.get(name);
   }
 
-  place(agent: string, name: string): Instance | null {
+  place(agent: string, name: string, caller: Caller): Instance | null {
     const entry = this.#links.agents.get(agent);
-    return entry ? leastLoaded(entry.instances.values(), 'executions', name, this.#limits) : null;
+    if (!entry) return null;
+    return (
+      leastLoaded(entry.instances.values(), 'executions', name, this.#limits) ??
+      homeOf(entry.instances.values(), name, caller, this.#limits)
+    );
   }
 
   // The end of the server.

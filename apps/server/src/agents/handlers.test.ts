@@ -104,10 +104,66 @@ test('the sessions of a cut link wait for the same instance, which goes on where
 test('a handler that its instance came back without is reported', async () => {
   await using server = await TestServer.open();
   const agent = await withHandler(server);
+  agent.send({ type: 'session.say', request_id: 'a', session_id: 'sess_1', text: 'I have it' });
+  await agent.next('reply');
   agent.cut();
   await server.ends[0];
   await server.agent({ instance_id: 'one' });
   expect(await server.sessions.called('handled')).toMatchObject(['handled', 'sess_1', { code: 'aborted' }]);
+});
+
+test('an open that a cut link took with it is said again to the same instance, once it is back', async () => {
+  await using server = await TestServer.open();
+  const agent = await withHandler(server);
+  agent.cut();
+  await server.ends[0];
+  const back = await server.agent({ instance_id: 'one', sessions: [VOICE] as never });
+  expect(await back.next('session.open')).toMatchObject({ session_id: 'sess_1', session: 'voice' });
+  expect(await server.sessions.called('handlerResumed')).toEqual(['handlerResumed', 'sess_1', 0, server.links[1]]);
+  expect(server.agents.sessionsOpen('support.voice')).toBe(1);
+  // Lost once more; then heard, and never said again.
+  back.cut();
+  await server.ends[1];
+  const again = await server.agent({ instance_id: 'one', sessions: [VOICE] as never });
+  await again.next('session.open');
+  again.cut();
+  await server.ends[2];
+  const sessions_open = [{ session_id: 'sess_1', after_seq: 3 }];
+  const named = await server.agent({ instance_id: 'one', sessions: [VOICE] as never, sessions_open });
+  await named.settle();
+  expect(named.frames).toEqual([]);
+  named.cut();
+  await server.ends[3];
+  const without = await server.agent({ instance_id: 'one', sessions: [VOICE] as never });
+  expect(await server.sessions.called('handled')).toMatchObject(['handled', 'sess_1', { code: 'aborted' }]);
+  await without.settle();
+  expect(without.frames).toEqual([]);
+});
+
+test('an open that was lost is not said to another instance, and not after the session was closed', async () => {
+  await using server = await TestServer.open();
+  const agent = await withHandler(server);
+  server.links[0]?.event('sess_1', { seq: 9, at_ms: 1, type: 'session.closed', reason: 'done' } as never);
+  await agent.next('session.event');
+  agent.cut();
+  await server.ends[0];
+  for (const instance_id of ['two', 'one']) {
+    const other = await server.agent({ instance_id, sessions: [VOICE] as never });
+    await other.settle();
+    expect(other.frames).toEqual([]);
+  }
+  expect(server.sessions.calls.map(([name]) => name)).toEqual(['handlerLost']);
+});
+
+test('a handler of a draining agent calls functions of that agent', async () => {
+  await using server = await TestServer.open();
+  const agent = await withHandler(server);
+  agent.send({ type: 'agent.drain' });
+  await agent.settle();
+  agent.send({ type: 'function.call', request_id: 'a', session_id: 'sess_1', target: 'support.look', input: {} });
+  const dispatch = await agent.accept();
+  agent.succeed(dispatch.execution_id, { n: 2 });
+  expect(await agent.next('reply')).toEqual({ type: 'reply', request_id: 'a', result: { n: 2 } });
 });
 
 test('a handler whose instance does not come back is reported', async () => {

@@ -1,19 +1,29 @@
 // One process of an agent. Its link may be cut and come back; its work and its handlers are kept here and not in the
 // link.
 
+import type { ServerFrameOf } from '@parley/core';
 import type { AgentLink } from './link.ts';
 import type { Registration } from './registration.ts';
 import type { Deadline } from './deadlines.ts';
 import type { Instance } from './work.ts';
 import type { Requests } from './requests.ts';
 
+/** A handler that an instance was asked to run. */
+export interface Handling {
+  readonly name: string;
+  /** The session was closed, which may be before its handler has returned. */
+  closed: boolean;
+  /** What it was asked with, until it shows that it was heard. An open that a cut link took with it is said again. */
+  unheard: Omit<ServerFrameOf<'session.open'>, 'type'> | null;
+}
+
 export class AgentInstance implements Instance {
   registration: Registration;
   link: AgentLink | null = null;
   readonly executions = new Set<string>();
   readonly parked = new Set<string>();
-  /** Handlers that it runs, by the id of their sessions. A session may be closed before its handler has returned. */
-  readonly sessions = new Map<string, { name: string; closed: boolean }>();
+  /** Handlers that it runs, by the id of their sessions. */
+  readonly sessions = new Map<string, Handling>();
   readonly requests: Requests;
   /** Work that it said it has from elsewhere (other servers), as of its last heartbeat. */
   foreign = { executions: 0, sessions: 0 };
@@ -42,6 +52,12 @@ export class AgentInstance implements Instance {
   /** Has something that is worth waiting for when its link is cut. */
   get busy(): boolean {
     return this.executions.size > 0 || this.sessions.size > 0;
+  }
+
+  /** It said something of this session: it has it. */
+  heard(session_id: string): void {
+    const handling = this.sessions.get(session_id);
+    if (handling) handling.unheard = null;
   }
 
   /** What counts against a capacity. */

@@ -30,7 +30,7 @@ export interface LinkOwner {
   frame(link: AgentLink, frame: AgentFrame, bytes: number): void;
   closed(link: AgentLink, close: FrameClose): void;
   drained(link: AgentLink): void;
-  opened(link: AgentLink, session_id: string, session: string): void;
+  opened(link: AgentLink, frame: Omit<ServerFrameOf<'session.open'>, 'type'>): void;
 }
 
 export class AgentLink implements HandlerLink {
@@ -66,15 +66,18 @@ export class AgentLink implements HandlerLink {
     return this.state.kind === 'up' ? this.state.instance.instance_id : '';
   }
 
-  /** Takes new work: registered, not draining, and reading what it is sent. */
+  /** Registered, and reading what it is sent. */
+  get reading(): boolean {
+    return this.state.kind === 'up' && this.#socket.bufferedBytes < this.#limits.congested_bytes;
+  }
+
+  /** Takes new work: it reads, and does not drain. */
   get ready(): boolean {
-    return (
-      this.state.kind === 'up' && !this.state.draining && this.#socket.bufferedBytes < this.#limits.congested_bytes
-    );
+    return this.state.kind === 'up' && !this.state.draining && this.reading;
   }
 
   open(frame: Omit<ServerFrameOf<'session.open'>, 'type'>): void {
-    this.#owner.opened(this, frame.session_id, frame.session);
+    this.#owner.opened(this, frame);
     this.send({ type: 'session.open', ...frame });
   }
 

@@ -5,7 +5,7 @@
 // P1  An instance has at most one link. Registering again replaces the older one.
 // P2  What a cut link leaves behind waits `resume_ms` for the same instance, and for nobody else.
 
-import { type AgentFrame, type AgentFrameOf, ParleyError } from '@parley/core';
+import { type AgentFrame, type AgentFrameOf, ParleyError, type ServerFrameOf } from '@parley/core';
 import type { FrameClose, FrameSocket } from '@parley/transport';
 import { AgentEntry } from './agent.ts';
 import type { ServerClock } from './clock.ts';
@@ -81,7 +81,7 @@ export class Links {
     drained: (link) => {
       if (link.state.kind === 'up') this.#to.executions.available(link.state.instance.agent);
     },
-    opened: (link, session_id, session) => this.#opened(link, session_id, session),
+    opened: (link, frame) => this.#opened(link, frame),
   };
 
   get #to(): Hosts {
@@ -146,6 +146,7 @@ export class Links {
         if (instance.sessions.delete(frame.session_id)) this.#to.sessions.handled(frame.session_id, frame.error);
         return;
       default:
+        if ('session_id' in frame && frame.session_id !== undefined) instance.heard(frame.session_id);
         instance.requests.take(instance, frame, (reply) => link.sendText(reply));
     }
   }
@@ -199,30 +200,45 @@ export class Links {
     this.#to.executions.available(frame.agent);
   }
 
-  /** Handlers that it still runs go on; those it has lost are reported; those that were never its own are refused. */
+  /**
+   * Handlers that it still runs go on; those that it never heard of are opened now; those that it has lost are
+   * reported; those that were never its own are refused.
+   */
   #resumeSessions(link: AgentLink, instance: AgentInstance, open: { session_id: string; after_seq: number }[]): void {
     const running = new Set(open.map((one) => one.session_id));
-    for (const [session_id, { closed }] of instance.sessions) {
+    for (const [session_id, { closed, unheard }] of instance.sessions) {
       if (running.has(session_id)) continue;
+      if (unheard && !closed) {
+        // It is one process: what it does not name it never began, so this is the first handler and not a second one.
+        link.send({ type: 'session.open', ...unheard });
+        this.#resumeSession(link, instance, session_id, 0);
+        continue;
+      }
       instance.sessions.delete(session_id);
       if (closed) continue;
       const lost = new ParleyError('aborted', `agent ${instance.agent} came back without the handler of this session`);
       this.#to.sessions.handled(session_id, lost.toObject());
     }
     for (const { session_id, after_seq } of open) {
-      const resumed = instance.sessions.has(session_id)
-        ? this.#to.sessions.handlerResumed(session_id, after_seq, link)
-        : Promise.reject(new ParleyError('not_found', `session ${session_id} is not open on this instance`));
-      resumed.catch((error: unknown) => {
-        instance.sessions.delete(session_id);
-        const { code, message, retryable } = ParleyError.from(error, 'internal');
-        link.send({ type: 'agent.error', error: { code, message, retryable, details: { session_id } } });
-      });
+      instance.heard(session_id);
+      this.#resumeSession(link, instance, session_id, after_seq);
     }
   }
 
-  #opened(link: AgentLink, session_id: string, session: string): void {
-    if (link.state.kind === 'up') link.state.instance.sessions.set(session_id, { name: session, closed: false });
+  #resumeSession(link: AgentLink, instance: AgentInstance, session_id: string, after_seq: number): void {
+    const resumed = instance.sessions.has(session_id)
+      ? this.#to.sessions.handlerResumed(session_id, after_seq, link)
+      : Promise.reject(new ParleyError('not_found', `session ${session_id} is not open on this instance`));
+    resumed.catch((error: unknown) => {
+      instance.sessions.delete(session_id);
+      const { code, message, retryable } = ParleyError.from(error, 'internal');
+      link.send({ type: 'agent.error', error: { code, message, retryable, details: { session_id } } });
+    });
+  }
+
+  #opened(link: AgentLink, frame: Omit<ServerFrameOf<'session.open'>, 'type'>): void {
+    const { session_id, session: name } = frame;
+    if (link.state.kind === 'up') link.state.instance.sessions.set(session_id, { name, closed: false, unheard: frame });
     // Placed a moment before the link was cut. Told later, as any other loss is.
     else queueMicrotask(() => this.#to.sessions.handlerLost(link.link_id, [session_id], 'the agent link is gone'));
   }

@@ -3,6 +3,7 @@
 
 import type { AgentInstance } from './instance.ts';
 import type { AgentLimits } from './limits.ts';
+import type { Caller } from './work.ts';
 
 let placements = 0;
 
@@ -21,8 +22,7 @@ export function leastLoaded(
   for (const instance of instances) {
     if (!instance.link?.ready || !offers(instance, work, name)) continue;
     const own = instance.count(work);
-    const capacity =
-      instance.registration.capacity[work] ?? (work === 'executions' ? limits.executions_max : limits.sessions_max);
+    const capacity = capacityOf(instance, work, limits);
     if (own >= capacity) continue;
     const count = own + instance.foreign[work];
     const fill = count / capacity;
@@ -35,6 +35,29 @@ export function leastLoaded(
   }
   if (best) best.placed = ++placements;
   return best;
+}
+
+/**
+ * Where work that is under way belongs when nobody takes new work: the draining instance that its caller runs on. A
+ * drain lets the old finish, and what the old calls is a part of it.
+ */
+export function homeOf(
+  instances: Iterable<AgentInstance>,
+  name: string,
+  caller: Caller,
+  limits: AgentLimits,
+): AgentInstance | null {
+  for (const instance of instances) {
+    const mine =
+      instance === caller.instance || (caller.session_id !== undefined && instance.sessions.has(caller.session_id));
+    if (!mine || !instance.link?.reading || !offers(instance, 'executions', name)) continue;
+    if (instance.count('executions') < capacityOf(instance, 'executions', limits)) return instance;
+  }
+  return null;
+}
+
+function capacityOf(instance: AgentInstance, work: Work, limits: AgentLimits): number {
+  return instance.registration.capacity[work] ?? (work === 'executions' ? limits.executions_max : limits.sessions_max);
 }
 
 function offers(instance: AgentInstance, work: Work, name: string): boolean {

@@ -18,6 +18,14 @@ export interface Instance {
   settled(execution_id: string): void;
 }
 
+/** On whose behalf an execution runs. */
+export interface Caller {
+  /** Who has the execution that called it. */
+  instance: Instance | null;
+  /** The session that it belongs to; its handler may be what called it. */
+  session_id: string | undefined;
+}
+
 /** `away`: its last link went a moment ago and it may be back; `gone`: it will not be waited for. */
 export type Presence = 'connected' | 'away' | 'gone' | 'unknown';
 
@@ -26,8 +34,11 @@ export interface Workforce {
   presence(agent: string): Presence;
   /** Of a connected agent, or as it was registered last by one that is away. */
   remembered(agent: string, name: string): FunctionDeclaration | undefined;
-  /** The instance that will run the function: least loaded, connected, below its capacity, not draining; or null. */
-  place(agent: string, name: string): Instance | null;
+  /**
+   * The instance that will run the function: least loaded, connected, below its capacity, not draining; or else the
+   * draining one that the caller runs on; or null.
+   */
+  place(agent: string, name: string, caller: Caller): Instance | null;
 }
 
 /** What agents need of the executions. Each may throw a ParleyError, which the link is told. */

@@ -15,7 +15,7 @@ import { ENDINGS, endingOf } from './ending.ts';
 import { type Entry, WAITING } from './entry.ts';
 import { type Ledger, park } from './ledger.ts';
 import type { ExecutionLimits } from './limits.ts';
-import { Queue } from './queue.ts';
+import { isCalled, Queue } from './queue.ts';
 import type { Watchers } from './watchers.ts';
 
 export interface DispatcherParts {
@@ -43,7 +43,7 @@ export class Dispatcher {
   drain(): void {
     this.#draining = true;
     for (const entry of this.#parts.ledger.values()) {
-      if (entry.phase.kind === 'waiting' && !mayLeave(entry)) this.#queue.remove(entry);
+      if (entry.phase.kind === 'waiting' && !isCalled(entry)) this.#queue.remove(entry);
     }
   }
 
@@ -55,9 +55,10 @@ export class Dispatcher {
   }
 
   #place(entry: Entry): boolean {
-    if (this.#draining && !mayLeave(entry)) return false;
+    if (this.#draining && !isCalled(entry)) return false;
     if (!this.#queue.hasRoom(entry)) return false;
-    const instance = this.#parts.workforce.place(entry.agent, entry.name);
+    const caller = { instance: entry.parent?.instance ?? null, session_id: entry.resource.session_id };
+    const instance = this.#parts.workforce.place(entry.agent, entry.name, caller);
     if (!instance) return false;
     this.#hold(entry, instance, { kind: 'assigned', instance });
     return true;
@@ -82,7 +83,7 @@ export class Dispatcher {
 
   enqueue(entry: Entry): void {
     entry.phase = { kind: 'waiting' };
-    if (!this.#draining || mayLeave(entry)) this.#queue.add(entry);
+    if (!this.#draining || isCalled(entry)) this.#queue.add(entry);
   }
 
   pump(agent: string): void {
@@ -236,11 +237,6 @@ export class Dispatcher {
     }
     return entries;
   }
-}
-
-/** While the server drains: what running work or an open session called. */
-function mayLeave(entry: Entry): boolean {
-  return entry.parent !== null || entry.resource.session_id !== undefined;
 }
 
 function notYours(execution_id: string): ParleyError {

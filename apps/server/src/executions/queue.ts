@@ -76,5 +76,10 @@ export class Queue {
 }
 
 function laneOf(lanes: Lanes, entry: Entry): Map<string, Set<Entry>> {
-  return entry.parent ? lanes.called : lanes.roots;
+  return isCalled(entry) ? lanes.called : lanes.roots;
+}
+
+/** What running work or an open session called. */
+export function isCalled(entry: Entry): boolean {
+  return entry.parent !== null || entry.resource.session_id !== undefined;
 }

@@ -47,6 +47,20 @@ export const drain: Cases = {
     assert.equal(await agent.exited, 0);
   },
 
+  async 'a handler of a draining agent still calls functions of its own agent'({ house, signal }) {
+    const agent = await house.freshAgent(signal);
+    const call = await house.call('workflow');
+    call.type('one');
+    assert.equal(await call.answer(signal), 'one');
+    agent.signal('SIGTERM');
+    await until(signal, 'the drain', async () => (await house.listed())?.status === 'draining');
+    // The handler calls `nested`, and that calls `echo`.
+    call.type('two');
+    assert.equal(await call.answer(signal), 'two');
+    await call.close(signal);
+    assert.equal(await agent.exited, 0);
+  },
+
   async 'a second signal cancels what runs, and says so'({ house, signal }) {
     const agent = await house.freshAgent(signal);
     const { execution_id } = await house.client.executions.executeAsync(`${AGENT}.slow`, {});

@@ -112,6 +112,26 @@ export const resume: Cases = {
     await call.close(signal);
   },
 
+  async 'a handler whose opening was lost with the link begins over the next one, and only once'({ house, signal }) {
+    await house.freshAgent(signal);
+    // From here on nothing reaches the agent: what it is sent is lost with the link.
+    house.cable.hold();
+    const call = await house.call('parrot');
+    await call.until(signal, 'handler.attached');
+    call.type('one');
+    await call.until(signal, 'turn.completed');
+    house.cable.cut();
+    house.cable.restore();
+    assert.equal(await call.answer(signal), 'one');
+    call.type('two');
+    assert.equal(await call.answer(signal), 'two');
+    const log = await call.log();
+    const ofHandler = log.map(({ type }) => type).filter((type) => type.startsWith('handler.'));
+    assert.deepEqual(ofHandler, ['handler.attached', 'handler.detached', 'handler.attached']);
+    assert.equal(log.filter(({ type }) => type === 'say.requested').length, 2);
+    await call.close(signal);
+  },
+
   async 'an interruption after a cut still cancels the call that a handler made before it'({ house, signal }) {
     await house.freshAgent(signal);
     const call = await house.call('cancel');
