@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
 import { fillSamples, partShown } from './samples.ts';
 
@@ -27,4 +28,18 @@ test('a sample that nobody has, a page without one and a part without an end are
   expect(() => fillSamples(PAGE, () => null)).toThrow("a sample 'echo' that no language has");
   expect(() => fillSamples('nothing', () => '')).toThrow('has no block');
   expect(() => partShown('a\n# sample ends\n', 'echo.py')).toThrow("echo.py: expected 'sample begins'");
+});
+
+test('the samples on the front page are of one size in every language', () => {
+  const page = readFileSync(new URL('../README.md', import.meta.url), 'utf8');
+  const [, block = ''] = /<!-- sample: echo -->\n([\s\S]*?)<!-- end -->/.exec(page) ?? [];
+  const samples = [...block.matchAll(/```(\w+)\n([\s\S]*?)```/g)].map(([, language, text = '']) => ({
+    language,
+    lines: text.split('\n').filter((line) => line.trim() !== '').length,
+  }));
+  expect(samples.map(({ language }) => language)).toEqual(['ts', 'python', 'go']);
+  for (const { language, lines } of samples) {
+    expect(lines, language).toBeGreaterThanOrEqual(11);
+    expect(lines, language).toBeLessThanOrEqual(13);
+  }
 });

@@ -1,23 +1,17 @@
 // Package parley is how a Go program offers sessions and functions to a Parley control plane, and how it uses one.
 //
-//	app, err := parley.NewAgent("support")
-//	err = app.RegisterSession("desk", "openai", "websocket",
-//		func(ctx context.Context, session *parley.Session) error {
-//			for turn, err := range session.Turns(ctx) {
-//				if err != nil {
-//					return err
-//				}
-//				if _, err := session.Say(ctx, "You said "+turn.Text); err != nil {
-//					return err
-//				}
-//			}
-//			return nil
-//		})
-//	err = app.Serve(ctx)
+//	app := parley.New("support")
+//	app.Session("desk", "openai", "websocket", parley.EachTurn(
+//		func(ctx context.Context, session *parley.Session, turn *parley.Turn) error {
+//			_, err := session.Say(ctx, "You said "+turn.Text)
+//			return err
+//		}))
+//	app.Run()
 package parley
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/signal"
@@ -38,6 +32,8 @@ type Agent struct {
 	options   []AgentOption
 	sessions  *registry[sessionDefinition]
 	functions *registry[functionDefinition]
+	// wrong are the errors of declarations that nobody was told of yet.
+	wrong []error
 }
 
 // NewAgent names an agent. The name must match ^[a-z][a-z0-9_-]{0,63}$, or the error is invalid_argument.
@@ -45,19 +41,26 @@ func NewAgent(name string, options ...AgentOption) (*Agent, error) {
 	if err := contract.CheckAgentName(name); err != nil {
 		return nil, err
 	}
+	return newAgentOf(name, options), nil
+}
+
+func newAgentOf(name string, options []AgentOption) *Agent {
 	return &Agent{
 		name: name, options: options,
 		sessions:  newRegistry[sessionDefinition](name, "session", contract.Limit("sessions_max")),
 		functions: newRegistry[functionDefinition](name, "function", contract.Limit("functions_max")),
-	}, nil
+	}
 }
 
 // Name of the agent.
 func (a *Agent) Name() string { return a.name }
 
 // Start connects, and keeps the connection until Drain or Stop. No signal of the process is touched.
-// The error is invalid_argument for an option that cannot be.
+// The error is invalid_argument for an option that cannot be, or that of a declaration which was not told before.
 func (a *Agent) Start(options ...AgentOption) (*Running, error) {
+	if len(a.wrong) > 0 {
+		return nil, errors.Join(a.wrong...)
+	}
 	settings, err := settle(append(append([]AgentOption{}, a.options...), options...))
 	if err != nil {
 		return nil, err

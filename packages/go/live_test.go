@@ -44,6 +44,10 @@ var (
 )
 
 func TestMain(m *testing.M) {
+	if os.Getenv("PARLEY_TEST_PROGRAM") != "" {
+		wrongProgram()
+		os.Exit(0)
+	}
 	code := m.Run()
 	for i := len(processes) - 1; i >= 0; i-- {
 		_ = processes[i].Process.Signal(os.Interrupt)

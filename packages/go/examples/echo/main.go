@@ -3,7 +3,6 @@ package main
 
 import (
 	"context"
-	"log"
 
 	parley "github.com/parley-dev/parley/packages/go"
 )
@@ -14,28 +13,18 @@ type Text struct {
 
 func main() {
 	// sample begins
-	app := parley.Must(parley.NewAgent("echo"))
-	repeat := parley.Must(parley.RegisterSkill(app, "repeat", func(_ context.Context, in Text) (Text, error) {
+	app := parley.New("echo")
+	repeat := parley.Skill(app, "repeat", func(_ context.Context, in Text) (Text, error) {
 		return Text{"You said: " + in.Text}, nil
-	}))
-	err := app.RegisterSession("voice", "simulator", "websocket", func(ctx context.Context, session *parley.Session) error {
-		for turn, err := range session.Turns(ctx) {
-			if err != nil {
-				return err
-			}
-			answer, err := repeat.Call(ctx, session, Text{turn.Text})
-			if err != nil {
-				return err
-			}
-			if _, err := session.Say(ctx, answer.Text); err != nil {
-				return err
-			}
-		}
-		return nil
 	})
-	if err != nil {
-		log.Fatal(err)
+	answer := func(ctx context.Context, session *parley.Session, turn *parley.Turn) error {
+		said, err := repeat.Call(ctx, session, Text{turn.Text})
+		if err == nil {
+			_, err = session.Say(ctx, said.Text)
+		}
+		return err
 	}
-	log.Fatal(app.Serve(context.Background()))
+	app.Session("voice", "simulator", "websocket", parley.EachTurn(answer))
+	app.Run()
 	// sample ends
 }

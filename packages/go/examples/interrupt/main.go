@@ -3,7 +3,6 @@ package main
 
 import (
 	"context"
-	"log"
 
 	parley "github.com/parley-dev/parley/packages/go"
 )
@@ -28,12 +27,7 @@ func tell(ctx context.Context, session *parley.Session) error {
 }
 
 func main() {
-	app := parley.Must(parley.NewAgent("interrupt"))
-	err := app.RegisterSession("voice", "simulator", "websocket", tell)
-	if err == nil {
-		err = app.Serve(context.Background())
-	}
-	if err != nil {
-		log.Fatal(err)
-	}
+	app := parley.New("interrupt")
+	app.Session("voice", "simulator", "websocket", tell)
+	app.Run()
 }

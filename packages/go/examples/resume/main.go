@@ -4,7 +4,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"log"
 	"strconv"
 	"time"
 
@@ -30,13 +29,10 @@ func brew(ctx context.Context, in pot) (pot, error) {
 }
 
 func main() {
-	app := parley.Must(parley.NewAgent("resume"))
-	kettle := parley.Must(parley.RegisterSkill(app, "brew", brew))
-	err := app.RegisterSession("voice", "simulator", "websocket", func(ctx context.Context, session *parley.Session) error {
-		for turn, err := range session.Turns(ctx) {
-			if err != nil {
-				return err
-			}
+	app := parley.New("resume")
+	kettle := parley.Skill(app, "brew", brew)
+	app.Session("voice", "simulator", "websocket", parley.EachTurn(
+		func(ctx context.Context, session *parley.Session, turn *parley.Turn) error {
 			cups, err := strconv.Atoi(turn.Text)
 			if err != nil {
 				cups = 1
@@ -45,16 +41,8 @@ func main() {
 			if err != nil {
 				return err
 			}
-			if _, err := session.Say(ctx, fmt.Sprintf("Cups that are ready: %d.", ready.Cups)); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
-	if err == nil {
-		err = app.Serve(context.Background())
-	}
-	if err != nil {
-		log.Fatal(err)
-	}
+			_, err = session.Say(ctx, fmt.Sprintf("Cups that are ready: %d.", ready.Cups))
+			return err
+		}))
+	app.Run()
 }

@@ -4,7 +4,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"log"
 
 	parley "github.com/parley-dev/parley/packages/go"
 )
@@ -19,17 +18,12 @@ type found struct {
 }
 
 func main() {
-	app := parley.Must(parley.NewAgent("tools"))
-	parley.Must(parley.RegisterSkill(app, "find_order", func(_ context.Context, in orderNumber) (found, error) {
+	app := parley.New("tools")
+	parley.Skill(app, "find_order", func(_ context.Context, in orderNumber) (found, error) {
 		return found{in.Order, fmt.Sprintf("Order %s ships on Friday.", in.Order)}, nil
-	}, parley.WithDescription("Finds an order by its number.")))
-	err := app.RegisterSession("voice", "simulator", "websocket", nil,
+	}, parley.WithDescription("Finds an order by its number."))
+	app.Session("voice", "simulator", "websocket", nil,
 		parley.WithSessionInstructions("Answer questions about orders. Use find_order, and say what it answers."),
 		parley.WithSessionTools("find_order"))
-	if err == nil {
-		err = app.Serve(context.Background())
-	}
-	if err != nil {
-		log.Fatal(err)
-	}
+	app.Run()
 }
