@@ -5,6 +5,7 @@ import (
 	"context"
 	"net/http"
 	"net/url"
+	"os"
 	"strings"
 	"time"
 
@@ -13,9 +14,10 @@ import (
 
 // ClientOptions of a Client; fields of zero have their defaults.
 type ClientOptions struct {
-	// URL where the control plane listens. Default http://127.0.0.1:7700.
+	// URL where the control plane listens. Default PARLEY_URL, as agents have it, else http://127.0.0.1:7700.
 	URL string
-	// Key is a Parley key or a session token. It travels in the Authorization header only; loopback needs none.
+	// Key is a Parley key or a session token. Default PARLEY_KEY. It travels in the Authorization header only; loopback
+	// needs none.
 	Key string
 	// HTTPClient to use. The default follows no redirects: one would carry the key elsewhere.
 	HTTPClient *http.Client
@@ -44,7 +46,9 @@ type Client struct {
 
 // NewClient checks the options. The error is invalid_argument; it shows no credentials.
 func NewClient(options ClientOptions) (*Client, error) {
-	address, err := url.Parse(cmp.Or(options.URL, "http://127.0.0.1:7700"))
+	options.URL = cmp.Or(options.URL, ofAgents(os.Getenv("PARLEY_URL")), "http://127.0.0.1:7700")
+	options.Key = cmp.Or(options.Key, os.Getenv("PARLEY_KEY"))
+	address, err := url.Parse(options.URL)
 	switch {
 	case err != nil || address.Host == "":
 		return nil, contract.NewError("invalid_argument", "url must be an absolute http:// or https:// address")
@@ -62,6 +66,14 @@ func NewClient(options ClientOptions) (*Client, error) {
 	c.Sessions = &SessionsClient{c}
 	c.Executions = &ExecutionsClient{c}
 	return c, nil
+}
+
+// ofAgents is the address of the control plane, which an agent may have as that of its WebSocket.
+func ofAgents(address string) string {
+	if rest, ok := strings.CutPrefix(address, "ws"); ok {
+		return "http" + rest
+	}
+	return address
 }
 
 // Health is how the control plane is, and its version.

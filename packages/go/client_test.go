@@ -125,3 +125,21 @@ func TestAURLWithCredentialsIsRefusedWithoutShowingThem(t *testing.T) {
 		}
 	}
 }
+
+func TestAClientFindsItsControlPlaneWhereAgentsDo(t *testing.T) {
+	var asked string
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		asked = r.Header.Get("Authorization")
+		fmt.Fprint(w, `{"status":"ok","version":"1"}`)
+	}))
+	t.Cleanup(server.Close)
+	t.Setenv("PARLEY_URL", strings.Replace(server.URL, "http://", "ws://", 1))
+	t.Setenv("PARLEY_KEY", "k2")
+	client, err := NewClient(ClientOptions{})
+	must(t, err)
+	_, err = client.Health(t.Context())
+	must(t, err)
+	if asked != "Bearer k2" {
+		t.Errorf("Authorization is %q", asked)
+	}
+}
