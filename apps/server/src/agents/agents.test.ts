@@ -204,6 +204,13 @@ test('what a draining agent has under way may call its own functions, and nobody
   agent.send({ type: 'agent.drain' });
   await agent.settle();
   const outside = await server.executions.start({ target: 'support.look', input: { n: 1 } });
+  // The same, called by somebody who runs elsewhere: it waits before the calls that belong here, and not in their way.
+  const elsewhere = await server.agent({ agent: 'sales', functions: [skill('sell')] });
+  const sale = await server.executions.start({ target: 'sales.sell', input: {} });
+  await elsewhere.accept();
+  const foreign = { type: 'function.call', target: 'support.look', input: { n: 3 } } as const;
+  elsewhere.send({ ...foreign, request_id: 'c', parent_execution_id: sale.execution_id });
+  await elsewhere.settle();
   const call = { type: 'function.call', target: 'support.look', input: { n: 2 } } as const;
   agent.send({ ...call, request_id: 'a', parent_execution_id: parent.execution_id });
   const child = await agent.accept();
@@ -213,6 +220,7 @@ test('what a draining agent has under way may call its own functions, and nobody
   expect(await server.executions.get(outside.execution_id)).toMatchObject({ status: 'queued' });
   // Another instance takes new work, and what is under way goes there as well.
   const other = await server.agent({ functions: [skill('look')] });
+  expect(await other.accept()).toMatchObject({ input: { n: 3 } });
   expect(await other.accept()).toMatchObject({ execution_id: outside.execution_id });
   agent.send({ ...call, request_id: 'b', parent_execution_id: parent.execution_id });
   expect(await other.accept()).toMatchObject({ input: { n: 2 } });

@@ -49,6 +49,10 @@ export class AgentInstance implements Instance {
     return this.link?.state.kind === 'up';
   }
 
+  get draining(): boolean {
+    return this.link?.state.kind === 'up' && this.link.state.draining;
+  }
+
   /** Has something that is worth waiting for when its link is cut. */
   get busy(): boolean {
     return this.executions.size > 0 || this.sessions.size > 0;

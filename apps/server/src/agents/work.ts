@@ -12,6 +12,8 @@ export interface Instance {
   /** Those of them that have unfinished children. They wait, so they take no room: else callers would starve callees. */
   readonly parked: Set<string>;
   readonly connected: boolean;
+  /** Wants no new work; what its own work calls may still come to it. */
+  readonly draining: boolean;
   /** Sends a frame that was serialised before; dropped when there is no link. */
   dispatch(frame: string): void;
   cancel(execution_id: string, reason: string): void;

@@ -49,17 +49,19 @@ export class Dispatcher {
 
   /** Finds it a place, if there is one and nobody waits before it. Nothing is sent yet. */
   assign(entry: Entry): boolean {
-    if (this.#queue.hasWaiting(entry) || !this.#place(entry)) return false;
+    if (!this.#place(entry, this.#queue.hasWaiting(entry))) return false;
     entry.marked = true;
     return true;
   }
 
-  #place(entry: Entry): boolean {
+  /** @param late others wait before it: they are passed only on the way to where its caller runs. */
+  #place(entry: Entry, late = false): boolean {
     if (this.#draining && !isCalled(entry)) return false;
     if (!this.#queue.hasRoom(entry)) return false;
     const caller = { instance: entry.parent?.instance ?? null, session_id: entry.resource.session_id };
     const instance = this.#parts.workforce.place(entry.agent, entry.name, caller);
-    if (!instance) return false;
+    // A draining instance is given to its own work alone, so those before it do not wait for that place.
+    if (!instance || (late && !instance.draining)) return false;
     this.#hold(entry, instance, { kind: 'assigned', instance });
     return true;
   }
