@@ -44,7 +44,11 @@ test('a schema that cannot be used is refused when it is registered', () => {
 
 test('the problems that Go is held against are these', () => {
   const file = new URL('../../go/fold/testdata/inputs.json', import.meta.url);
-  const cases = JSON.parse(readFileSync(file, 'utf8')) as { schema: JsonSchema; input: unknown; problem: string | null }[];
+  const cases = JSON.parse(readFileSync(file, 'utf8')) as {
+    schema: JsonSchema;
+    input: unknown;
+    problem: string | null;
+  }[];
   expect(cases.length).toBeGreaterThan(100);
   expect(cases.filter(({ schema, input, problem }) => inputProblem(schema, input) !== problem)).toEqual([]);
 });

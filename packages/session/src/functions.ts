@@ -33,10 +33,8 @@ export interface FunctionOptions<Input extends SchemaLike = SchemaLike, Output e
  *   output: z.object({ sha256: z.string() }),
  * });
  */
-export interface ThreadedFunctionOptions<
-  Input extends SchemaLike = SchemaLike,
-  Output extends SchemaLike = SchemaLike,
-> extends FunctionOptions<Input, Output> {
+export interface ThreadedFunctionOptions<Input extends SchemaLike = SchemaLike, Output extends SchemaLike = SchemaLike>
+  extends FunctionOptions<Input, Output> {
   /**
    * The module, a `file:` address of JavaScript or of TypeScript that Node runs. Of its exports the one with the
    * function's name is the body, or else the default one; it has the form of any FunctionBody. Input and output are

@@ -93,7 +93,10 @@ async function bodyOf({ module, name }: ThreadRun): Promise<FunctionBody> {
   const loaded = (await import(module)) as Record<string, unknown>;
   const body = Object.hasOwn(loaded, name) ? loaded[name] : loaded['default'];
   if (typeof body === 'function') return body as FunctionBody;
-  throw new ParleyError('failed_precondition', `the worker of '${name}' exports no function '${name}' and no default one`);
+  throw new ParleyError(
+    'failed_precondition',
+    `the worker of '${name}' exports no function '${name}' and no default one`,
+  );
 }
 
 let current: { number: number; run: Run } | null = null;

@@ -116,7 +116,9 @@ test('a function in a thread calls others, and holds no place while it waits', a
   expect(call).toMatchObject({ target: 'support.answer', input: { n: 1 }, parent_execution_id: execution_id });
   expect(await rig.link.result(rig.link.dispatch('block', { ms: 0 }))).toMatchObject({ status: 'succeeded' });
   rig.link.send({ type: 'reply', request_id: call.request_id, result: 42 });
-  expect(await rig.link.result(execution_id)).toMatchObject({ output: { answer: 42, ids: [execution_id, expect.any(String)] } });
+  expect(await rig.link.result(execution_id)).toMatchObject({
+    output: { answer: 42, ids: [execution_id, expect.any(String)] },
+  });
 
   const careless = rig.link.dispatch('carelessCaller', {});
   const given = await rig.link.next('function.call');
@@ -128,12 +130,17 @@ test('a module that is not there, or has no function, is said at once or when it
   const agent = new Agent('support');
   const absent = new URL('./absent.ts', import.meta.url);
   expect(() => agent.skill('a', { worker: absent })).toThrow('the worker of support.a is not there: ');
-  expect(() => agent.skill('a', { worker: new URL('https://example.com/a.js') })).toThrow('must be a file: URL, got https:');
+  expect(() => agent.skill('a', { worker: new URL('https://example.com/a.js') })).toThrow(
+    'must be a file: URL, got https:',
+  );
   expect(() => agent.skill('a', {} as { worker: URL })).toThrow("function 'a' needs a body");
   agent.skill('none', { worker: new URL('./thread-messages.ts', import.meta.url) });
   await using rig = await serving(agent);
   expect(await rig.link.result(rig.link.dispatch('none', {}))).toMatchObject({
-    error: { code: 'failed_precondition', message: "the worker of 'none' exports no function 'none' and no default one" },
+    error: {
+      code: 'failed_precondition',
+      message: "the worker of 'none' exports no function 'none' and no default one",
+    },
   });
 });
 
@@ -155,5 +162,7 @@ test('an agent that stops ends its threads, whatever they do', async () => {
   threads.close();
   await expect(run).rejects.toMatchObject({ code: 'unavailable', message: 'the agent has stopped' });
   expect(threads.size).toBe(0);
-  await expect(threads.run({ module: worker, name: 'fail', input: {}, context })).rejects.toThrow('the agent has stopped');
+  await expect(threads.run({ module: worker, name: 'fail', input: {}, context })).rejects.toThrow(
+    'the agent has stopped',
+  );
 });

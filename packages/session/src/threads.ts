@@ -138,7 +138,9 @@ export class Threads {
     worker.unref();
     worker.on('message', (report: Numbered<ThreadReport>) => this.#report(thread, report));
     worker.on('messageerror', (error) => this.#lost(thread, `said what cannot be read: ${error.message}`));
-    worker.on('error', (error) => this.#lost(thread, `ended: ${error instanceof Error ? error.message : String(error)}`));
+    worker.on('error', (error) =>
+      this.#lost(thread, `ended: ${error instanceof Error ? error.message : String(error)}`),
+    );
     worker.on('exit', (code) => this.#lost(thread, `ended with code ${code} before it answered`));
     return thread;
   }
@@ -240,7 +242,8 @@ export class Threads {
     const { job } = thread;
     this.#drop(thread);
     void thread.worker.terminate();
-    if (this.#closed && job) return job.reject(new ParleyError('unavailable', 'the agent has stopped', { retryable: false }));
+    if (this.#closed && job)
+      return job.reject(new ParleyError('unavailable', 'the agent has stopped', { retryable: false }));
     // In a thread that ran nothing it was something that an earlier function left behind.
     this.#log[job ? 'info' : 'warn']('a thread was lost', { function: job?.task.name, how });
     job?.reject(new ParleyError('internal', `the thread of ${job.task.name} ${how}`));

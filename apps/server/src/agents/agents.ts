@@ -11,7 +11,15 @@ import type { AgentLink } from './link.ts';
 import { Links } from './links.ts';
 import { homeOf, leastLoaded } from './placement.ts';
 import type { AgentDirectory, HandlerLink, SessionHost } from './ports.ts';
-import { type Caller, type ExecutionHost, type Instance, type Log, type Presence, quiet, type Workforce } from './work.ts';
+import {
+  type Caller,
+  type ExecutionHost,
+  type Instance,
+  type Log,
+  type Presence,
+  quiet,
+  type Workforce,
+} from './work.ts';
 
 export interface AgentsOptions {
   limits?: Partial<AgentLimits>;
