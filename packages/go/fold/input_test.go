@@ -3,28 +3,30 @@ package fold
 import (
 	"encoding/json"
 	"os"
+	"strings"
 	"testing"
 )
 
-// The problems in testdata/inputs.json are those that the control plane's validator finds; packages/core/src holds the
+// The problems in testdata/inputs.jsonl are those that the control plane's validator finds; packages/core/src holds the
 // same file against it.
 func TestInputsAreRefusedInTheWordsOfTheControlPlane(t *testing.T) {
-	text, err := os.ReadFile("testdata/inputs.json")
+	text, err := os.ReadFile("testdata/inputs.jsonl")
 	if err != nil {
 		t.Fatal(err)
 	}
-	var cases []struct {
-		Schema  json.RawMessage `json:"schema"`
-		Raw     json.RawMessage `json:"input"`
-		Problem string          `json:"problem"`
+	lines := strings.Split(strings.TrimSpace(string(text)), "\n")
+	if len(lines) < 100 {
+		t.Fatalf("only %d cases", len(lines))
 	}
-	if err := json.Unmarshal(text, &cases); err != nil {
-		t.Fatal(err)
-	}
-	if len(cases) < 100 {
-		t.Fatalf("only %d cases", len(cases))
-	}
-	for _, one := range cases {
+	for _, line := range lines {
+		var one struct {
+			Schema  json.RawMessage `json:"schema"`
+			Raw     json.RawMessage `json:"input"`
+			Problem string          `json:"problem"`
+		}
+		if err := json.Unmarshal([]byte(line), &one); err != nil {
+			t.Fatal(err)
+		}
 		input, err := parse(one.Raw)
 		if err != nil {
 			t.Fatal(err)
