@@ -138,6 +138,16 @@ func TestALogWithAGapOrAnEntryThatIsNoneIsRefused(t *testing.T) {
 	}
 }
 
+func TestUsageIsSummedByItsNamesWhateverTheyAre(t *testing.T) {
+	log := live(t,
+		`{"type":"response.completed","response_id":"r1","status":"completed","text":"","audio_ms":0,"usage":{"input_tokens":2,"moon_tokens":1}}`,
+		`{"type":"response.completed","response_id":"r2","status":"completed","text":"","audio_ms":0}`,
+		`{"type":"response.completed","response_id":"r3","status":"completed","text":"","audio_ms":0,"usage":{"input_tokens":3,"seconds":1.5}}`)
+	if got, want := text(t, log.State.Usage), `{"input_tokens":5,"moon_tokens":1,"seconds":1.5}`; got != want {
+		t.Errorf("the usage is %s, want %s", got, want)
+	}
+}
+
 func TestAStateIsTheSameAfterItWasWrittenAndRead(t *testing.T) {
 	log := live(t, called, `{"type":"say.requested","say_id":"s1","text":"one","by":"handler"}`)
 	var read State

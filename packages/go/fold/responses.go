@@ -81,7 +81,13 @@ func (s *stepping) begins(event contract.ResponseStartedEvent) bool {
 	return event.SayID != nil && *event.SayID == s.Creating.Say.SayID
 }
 
-func (s *stepping) responseCompleted(event contract.ResponseCompletedEvent) {
+// completedResponse is contract.ResponseCompletedEvent with everything that its usage says.
+type completedResponse struct {
+	contract.ResponseCompletedEvent
+	Usage map[string]any `json:"usage"`
+}
+
+func (s *stepping) responseCompleted(event completedResponse) {
 	active := s.Response
 	if active != nil && active.ResponseID != event.ResponseID {
 		active = nil
@@ -229,19 +235,12 @@ func (s *stepping) providerFailed(event contract.ProviderFailedEvent) {
 	s.flush()
 }
 
-func (s *stepping) addUsage(more *contract.Usage) {
-	if more == nil {
-		return
-	}
+// addUsage sums what the provider bills, by its names: those that came after this code was written too.
+func (s *stepping) addUsage(more map[string]any) {
 	sum := maps.Clone(s.Usage)
-	for name, amount := range map[string]*float64{
-		"input_tokens": more.InputTokens, "output_tokens": more.OutputTokens,
-		"input_audio_tokens": more.InputAudioTokens, "output_audio_tokens": more.OutputAudioTokens,
-		"input_text_tokens": more.InputTextTokens, "output_text_tokens": more.OutputTextTokens,
-		"cached_tokens": more.CachedTokens, "seconds": more.Seconds,
-	} {
-		if amount != nil {
-			sum[name] += *amount
+	for name, amount := range more {
+		if number, ok := amount.(float64); ok {
+			sum[name] += number
 		}
 	}
 	s.Usage = sum
