@@ -87,7 +87,9 @@ test('a start says what it cannot do', async () => {
   });
   expect(await refused('support.voice', { provider: 'acme' })).toMatchObject({
     code: 'invalid_argument',
-    message: expect.stringContaining('Known providers: azure_openai, gemini, openai, openai_compatible, openai_live, simulator, xai'),
+    message: expect.stringContaining(
+      'Known providers: azure_openai, gemini, openai, openai_compatible, openai_live, simulator, xai',
+    ),
   });
   expect(
     await refused('support.voice', { metadata: Object.fromEntries(Array.from({ length: 65 }, (_, i) => [i, i])) }),
