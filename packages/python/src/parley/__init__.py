@@ -22,6 +22,7 @@ from .session import RealtimeSession, Spoken
 from .session_log import SessionState, append, fold, step
 from .settings import AgentOptions
 from .turns import Turn
+from .version import VERSION as __version__
 from .worker import AgentStatus
 from .workflow import fold_workflow, is_terminal
 
@@ -40,6 +41,7 @@ __all__ = [
     "SessionState",
     "Spoken",
     "Turn",
+    "__version__",
     "append",
     "fold",
     "fold_workflow",
