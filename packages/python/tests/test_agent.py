@@ -352,7 +352,7 @@ async def test_the_client_starts_follows_and_closes_a_session(house: House) -> N
         assert missing.value.code == "not_found"
 
 
-async def test_a_registration_that_is_too_large_ends_the_agent_with_its_size(plane: Plane) -> None:
+async def test_a_registration_that_is_too_large_ends_the_agent_with_its_size(plane: Plane, simulator: Process) -> None:
     app = Agent("giant")
     instructions = "x" * 65_000
     for i in range(260):
@@ -361,3 +361,11 @@ async def test_a_registration_that_is_too_large_ends_the_agent_with_its_size(pla
     with pytest.raises(ParleyError, match=r"does not take a first frame of 1[67]\d{6} bytes") as refused:
         await handle.stopped()
     assert (refused.value.code, refused.value.retryable) == ("resource_exhausted", False)
+
+    roomy = Plane(simulator, PARLEY_LIMITS="agent_frame_bytes_max=33554432")
+    try:
+        handle = app.start(url=roomy.url)
+        await handle.ready()
+        await handle.stop()
+    finally:
+        roomy.end()
