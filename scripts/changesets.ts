@@ -39,7 +39,11 @@ export async function rehearseVersion(): Promise<Ended> {
   const left = globSync('.changeset/*.md', { cwd: copy });
   const after = versions(copy);
   const raised = Object.keys(before).filter((name) => before[name] !== after[name]);
+  // The SDKs speak one contract, so whoever has two of them sees by the version that they belong together. Python and Go
+  // take theirs from their package.json.
+  const languages = ['@parley/python', '@parley/go'].filter((name) => after[name] !== after['@parley/session']);
   return faults([
+    ...languages.map((name) => `${name} would be ${after[name]}, and @parley/session ${after['@parley/session']}`),
     ...left.map((path) => `${path} is still there after changeset version`),
     ...(raised.length === 0 ? [`${notes.length} changesets, and no version went up`] : []),
   ]);

@@ -23,9 +23,6 @@ import (
 // Error is the one error of Parley; find it with errors.As and decide by its Code.
 type Error = contract.Error
 
-// Version of this module, as it names itself to the control plane.
-const Version = "0.1.0"
-
 // Agent is a program that offers sessions and functions. Register everything, then Serve or Start.
 type Agent struct {
 	name      string

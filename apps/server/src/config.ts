@@ -31,6 +31,8 @@ export interface ServerLimits {
   agent_lease_ms: number;
   /** How long the work and the handlers of a cut agent link, or of a restarted server, wait for the same instance. */
   agent_resume_ms: number;
+  /** One frame of an agent. Its registration is the largest: an agent of 50,000 sessions sends about 30 MiB. */
+  agent_frame_bytes_max: number;
 }
 
 export interface ServerOptions {
@@ -75,6 +77,7 @@ const LIMITS: ServerLimits = {
   agent_heartbeat_ms: TIMES.agent_heartbeat_ms,
   agent_lease_ms: TIMES.agent_lease_ms,
   agent_resume_ms: TIMES.agent_resume_ms,
+  agent_frame_bytes_max: CONTRACT_LIMITS.frame_bytes_max,
 };
 
 /** Completes and checks options. Throws ParleyError `failed_precondition` for an address that needs a key and has none. */

@@ -90,6 +90,7 @@ async function wire(
     limits: {
       heartbeat_ms: limits.agent_heartbeat_ms,
       lease_ms: limits.agent_lease_ms,
+      frame_bytes_max: limits.agent_frame_bytes_max,
       resume_ms: limits.agent_resume_ms,
       // A link is looked at for the first time when it must have registered: not later than its lease.
       register_ms: Math.min(AGENT_LIMITS.register_ms, limits.agent_lease_ms),
@@ -141,7 +142,15 @@ async function wire(
   );
   const app = createHttp(routes, { access, logger, metrics, body_bytes_max: limits.body_bytes_max, now });
   await servePages(app, fileURLToPath(PAGES));
-  const sockets = new Sockets(app.server, { access, agents, sessions, logger, sockets_max: limits.sockets_max, now });
+  const sockets = new Sockets(app.server, {
+    access,
+    agents,
+    sessions,
+    logger,
+    sockets_max: limits.sockets_max,
+    agent_frame_bytes_max: limits.agent_frame_bytes_max,
+    now,
+  });
   metrics.gauge('parley_sessions_open', 'Sessions that are open.', () => sessions.size);
   metrics.gauge('parley_executions_running', 'Executions that are queued or running.', () => executions.running);
   metrics.gauge('parley_sockets_open', 'Sockets of clients and agents.', () => sockets.size);

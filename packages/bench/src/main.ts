@@ -3,6 +3,7 @@
 // PARLEY_BENCH_RUNS sets how often each subject is measured; figures are medians of the runs.
 
 import { executions, starts } from './groups/http.ts';
+import { languages } from './groups/languages.ts';
 import { memory } from './groups/memory.ts';
 import { registration } from './groups/registration.ts';
 import { relay } from './groups/relay.ts';
@@ -14,6 +15,7 @@ const GROUPS: Record<string, (progress: (line: string) => void) => Promise<Metri
   executions,
   memory,
   registration,
+  languages,
 };
 
 const args = process.argv.slice(2).filter((arg) => arg !== '--');

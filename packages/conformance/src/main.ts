@@ -68,5 +68,12 @@ async function behaviourOf(
   if (prepared.programs.samples === null && SAMPLE_CASES.startsWith(values.only.slice(0, SAMPLE_CASES.length))) {
     console.log(`skipped: samples of ${name} (${ofSamples} cases): not all of ${SAMPLES.join(', ')} exist`);
   }
-  return runBehaviour(prepared.programs, { unsupported, only: values.only, timeout_ms: 15_000, starts_max: 3, report });
+  return runBehaviour(prepared.programs, {
+    unsupported,
+    only: values.only,
+    // What hangs is to be noticed. On a machine with other work an interpreter alone may take ten seconds to start.
+    timeout_ms: 60_000,
+    starts_max: 3,
+    report,
+  });
 }

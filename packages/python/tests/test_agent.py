@@ -350,3 +350,22 @@ async def test_the_client_starts_follows_and_closes_a_session(house: House) -> N
         with pytest.raises(ParleyError) as missing:
             await parley.sessions.start("nobody.voice")
         assert missing.value.code == "not_found"
+
+
+async def test_a_registration_that_is_too_large_ends_the_agent_with_its_size(plane: Plane, simulator: Process) -> None:
+    app = Agent("giant")
+    instructions = "x" * 65_000
+    for i in range(260):
+        app.session(f"voice_{i}", **TEXT, instructions=instructions)
+    handle = app.start(url=plane.url, backoff_min_ms=20, backoff_max_ms=100)
+    with pytest.raises(ParleyError, match=r"does not take a first frame of 1[67]\d{6} bytes") as refused:
+        await handle.stopped()
+    assert (refused.value.code, refused.value.retryable) == ("resource_exhausted", False)
+
+    roomy = Plane(simulator, PARLEY_LIMITS="agent_frame_bytes_max=33554432")
+    try:
+        handle = app.start(url=roomy.url)
+        await handle.ready()
+        await handle.stop()
+    finally:
+        roomy.end()

@@ -12,6 +12,7 @@ from pydantic import BaseModel, Field
 from typing_extensions import TypedDict
 
 from parley import Agent, Context, ParleyError
+from parley.functions import FunctionDefinition
 
 SIMULATED: dict[str, Any] = {"provider": "simulator", "transport": "websocket"}
 
@@ -148,3 +149,44 @@ def test_a_decorated_function_stays_what_it_was() -> None:
         return n * 2
 
     assert double(21) == 42
+
+
+def test_functions_with_the_same_types_share_their_shape_and_no_others_do() -> None:
+    app = Agent("shapes")
+
+    def declared(body: Any) -> FunctionDefinition:
+        app.skill(f"f{len(app._functions)}")(body)
+        return list(app._functions.values())[-1]
+
+    def one(a: int, b: bool = True) -> dict[str, int]:
+        return {}
+
+    def same(a: int, b: bool = True) -> dict[str, int]:
+        return {}
+
+    def other_default(a: int, b: bool = 1) -> dict[str, int]:  # type: ignore[assignment]
+        return {}
+
+    def other_name(a: int, c: bool = True) -> dict[str, int]:
+        return {}
+
+    def one_order(a: int | str) -> None:
+        return None
+
+    def other_order(a: str | int) -> None:
+        return None
+
+    def changing(a: list[int] = [1]) -> None:  # noqa: B006
+        return None
+
+    def changing_too(a: list[int] = [1]) -> None:  # noqa: B006
+        return None
+
+    first = declared(one)
+    assert declared(same)._input is first._input
+    assert declared(same)._output is first._output
+    assert declared(other_default)._input is not first._input
+    assert declared(other_name)._input is not first._input
+    kinds = [declared(body).declaration["input_schema"]["properties"]["a"] for body in (one_order, other_order)]
+    assert [[kind["type"] for kind in one["anyOf"]] for one in kinds] == [["integer", "string"], ["string", "integer"]]
+    assert declared(changing)._input is not declared(changing_too)._input

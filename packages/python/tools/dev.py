@@ -6,6 +6,7 @@ Only the standard library, so that any Python of 3.10 or later can run it.
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import re
 import shutil
@@ -95,7 +96,13 @@ def package() -> None:
             venv.create(empty, with_pip=True)
             python = str(Path(empty) / PYTHON.relative_to(VENV))
             run(python, "-m", "pip", "--disable-pip-version-check", "install", "--quiet", str(path))
-            imported = "import parley; parley.Agent('support'); print('ok', parley.__file__)"
+            # The version is that of package.json, which changesets raise together with the other languages.
+            version = json.loads((ROOT / "package.json").read_text())["version"]
+            imported = (
+                "import importlib.metadata, parley; parley.Agent('support');"
+                f"assert importlib.metadata.version('parley') == parley.__version__ == '{version}';"
+                "print('ok', parley.__file__)"
+            )
             run(python, "-I", "-c", imported)
 
 

@@ -18,6 +18,8 @@ from parley.declaration import (
 )
 from parley.errors import ERROR_CODES, ParleyError, close_code_of, error_code_of_close
 from parley.ids import is_id
+from parley.session_log import SessionState, append, fold
+from parley.workflow import fold_workflow
 
 
 def declaration_field(given: dict[str, Any]) -> Any:
@@ -40,6 +42,16 @@ def contract_check(given: dict[str, Any]) -> None:
     checked(given["name"], given["value"])
 
 
+def fold_session(given: list[dict[str, Any]]) -> Any:
+    state = SessionState()
+    lines: list[dict[str, Any]] = []
+    for one in given:
+        state, records, effects = append(state, one["event"], one["at_ms"])
+        lines.append({"records": records, "effects": effects})
+    log = json.loads(json.dumps([record for line in lines for record in line["records"]]))
+    return {"lines": lines, "state": state.to_json(), "replayed": fold(log) == state}
+
+
 OPERATIONS: dict[str, Callable[[Any], Any]] = {
     "declaration.parse": parse_declaration,
     "declaration.field": declaration_field,
@@ -56,6 +68,8 @@ OPERATIONS: dict[str, Callable[[Any], Any]] = {
     "error.http": lambda i: ERROR_CODES[i]["http"],
     "id.is": lambda i: is_id(i["kind"], i["value"]),
     "tools.resolve": resolve,
+    "workflow.fold": fold_workflow,
+    "session.fold": fold_session,
 }
 
 

@@ -18,6 +18,8 @@ export interface SocketDeps {
   sessions: Sessions;
   logger: Logger;
   sockets_max: number;
+  /** One frame of an agent; its registration is the largest. */
+  agent_frame_bytes_max: number;
   now: () => number;
 }
 
@@ -26,41 +28,32 @@ const AGENT_PATH = '/api/v1/agent-link';
 
 export class Sockets {
   readonly #deps: SocketDeps;
-  readonly #wss: WebSocketServer;
+  readonly #clients: WebSocketServer;
+  readonly #agents: WebSocketServer;
   #closing = false;
 
   constructor(server: Server, deps: SocketDeps) {
     this.#deps = deps;
-    this.#wss = new WebSocketServer({
-      noServer: true,
-      // Compressing base64 audio costs five times what it saves.
-      perMessageDeflate: false,
-      maxPayload: LIMITS.frame_bytes_max,
-      // A token is among the offered subprotocols and must never be selected: the selected one is echoed.
-      handleProtocols: (offered) =>
-        offered.has(AGENT_SUBPROTOCOL)
-          ? AGENT_SUBPROTOCOL
-          : offered.has(CLIENT_SUBPROTOCOL)
-            ? CLIENT_SUBPROTOCOL
-            : false,
-    });
+    this.#clients = upgrades(LIMITS.frame_bytes_max);
+    this.#agents = upgrades(deps.agent_frame_bytes_max);
     server.on('upgrade', (request, socket, head) => this.#upgrade(request, socket, head));
   }
 
   get size(): number {
-    return this.#wss.clients.size;
+    return this.#clients.clients.size + this.#agents.clients.size;
   }
 
   /** No new sockets; those that are left are closed, and cut when they do not answer within `answer_ms`. */
   async close(answer_ms: number): Promise<void> {
     this.#closing = true;
     const leaving = new ParleyError('unavailable', 'this server is going');
-    const closed = [...this.#wss.clients].map((socket) => {
+    const open = [...this.#clients.clients, ...this.#agents.clients];
+    const closed = open.map((socket) => {
       socket.close(leaving.closeCode, leaving.message);
       return new Promise((resolve) => socket.once('close', resolve));
     });
     const cut = setTimeout(() => {
-      for (const socket of this.#wss.clients) socket.terminate();
+      for (const socket of open) socket.terminate();
     }, answer_ms);
     await Promise.all(closed);
     clearTimeout(cut);
@@ -74,7 +67,7 @@ export class Sockets {
       if (session_id === undefined && path !== AGENT_PATH)
         throw new ParleyError('not_found', `no socket at ${path.slice(0, 128)}`);
       if (this.#closing) throw new ParleyError('unavailable', 'this server is going');
-      if (this.#wss.clients.size >= this.#deps.sockets_max) {
+      if (this.size >= this.#deps.sockets_max) {
         throw new ParleyError(
           'resource_exhausted',
           `this server is at its limit of ${this.#deps.sockets_max} sockets`,
@@ -86,7 +79,8 @@ export class Sockets {
         throw new ParleyError('failed_precondition', `an agent link needs the subprotocol ${AGENT_SUBPROTOCOL}`);
       }
       const who = this.#identify(request, session_id !== undefined);
-      this.#wss.handleUpgrade(request, socket, head, (ws) => {
+      const kind = session_id === undefined ? this.#agents : this.#clients;
+      kind.handleUpgrade(request, socket, head, (ws) => {
         if (who instanceof ParleyError) closeWith(ws, who);
         else if (session_id === undefined) this.#agent(ws, who);
         else void this.#client(ws, session_id, who, offered.has(PARLEY_EVENTS_SUBPROTOCOL));
@@ -114,7 +108,9 @@ export class Sockets {
       closeWith(ws, caught);
       return;
     }
-    this.#deps.agents.accept(acceptFrameSocket(ws), { key_id: principal.id });
+    this.#deps.agents.accept(acceptFrameSocket(ws, { maxFrameBytes: this.#deps.agent_frame_bytes_max }), {
+      key_id: principal.id,
+    });
   }
 
   async #client(ws: WebSocket, session_id: string, principal: Principal, wantsEvents: boolean): Promise<void> {
@@ -149,4 +145,16 @@ function closeWith(ws: WebSocket, caught: unknown): void {
       .toString()
       .replace(/\uFFFD+$/, ''),
   );
+}
+
+function upgrades(frame_bytes_max: number): WebSocketServer {
+  return new WebSocketServer({
+    noServer: true,
+    // Compressing base64 audio costs five times what it saves.
+    perMessageDeflate: false,
+    maxPayload: frame_bytes_max,
+    // A token is among the offered subprotocols and must never be selected: the selected one is echoed.
+    handleProtocols: (offered) =>
+      offered.has(AGENT_SUBPROTOCOL) ? AGENT_SUBPROTOCOL : offered.has(CLIENT_SUBPROTOCOL) ? CLIENT_SUBPROTOCOL : false,
+  });
 }

@@ -48,6 +48,7 @@ async function compare(
   }
   const middle = (runs: Load[]): Load => ({
     rate: median(runs.map(({ rate }) => rate)),
+    p50_us: median(runs.map(({ p50_us }) => p50_us)),
     p99_us: median(runs.map(({ p99_us }) => p99_us)),
   });
   return [middle(ours), middle(floor)];

@@ -8,21 +8,23 @@ import { delay } from './fleet.ts';
 export interface Load {
   /** Answered requests a second. */
   rate: number;
+  p50_us: number;
   p99_us: number;
 }
 
 const LENGTH = /\r\ncontent-length: *(\d+)/i;
 
-/** POSTs `{}` to a path over `connections` for `run_ms`, after `warm_ms`. Throws at the first answer that is not 2xx. */
+/** POSTs a body to a path over `connections` for `run_ms`, after `warm_ms`. Throws at the first answer that is not 2xx. */
 export async function loadHttp(
   port: number,
   path: string,
   connections: number,
   warm_ms: number,
   run_ms: number,
+  body = '{}',
 ): Promise<Load> {
   const request = Buffer.from(
-    `POST ${path} HTTP/1.1\r\nhost: 127.0.0.1:${port}\r\ncontent-type: application/json\r\ncontent-length: 2\r\n\r\n{}`,
+    `POST ${path} HTTP/1.1\r\nhost: 127.0.0.1:${port}\r\ncontent-type: application/json\r\ncontent-length: ${Buffer.byteLength(body)}\r\n\r\n${body}`,
   );
   const latencies: number[] = [];
   let measuring = false;
@@ -64,7 +66,11 @@ export async function loadHttp(
   };
   try {
     const elapsed_ms = await Promise.race([run(), failed.promise]);
-    return { rate: (latencies.length / elapsed_ms) * 1000, p99_us: percentile(latencies, 99) * 1000 };
+    return {
+      rate: (latencies.length / elapsed_ms) * 1000,
+      p50_us: percentile(latencies, 50) * 1000,
+      p99_us: percentile(latencies, 99) * 1000,
+    };
   } finally {
     over = true;
     for (const socket of sockets) socket.destroy();

@@ -13,6 +13,11 @@ const server = await startServer({
   data,
   log_level: 'error',
   providers: { openai: { base_url: `http://127.0.0.1:${process.env['UPSTREAM_PORT'] ?? 9}/v1`, key: 'sk-bench' } },
-  limits: { sessions_max: 10_000_000, executions_max: 100_000, sockets_max: 100_000 },
+  limits: {
+    sessions_max: 10_000_000,
+    executions_max: 100_000,
+    sockets_max: 100_000,
+    agent_frame_bytes_max: 64 * 1024 * 1024,
+  },
 });
 ready(server.port);

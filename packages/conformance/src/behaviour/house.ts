@@ -32,8 +32,6 @@ rules:
 otherwise: "You said: {{heard}}"
 `);
 
-/** Short, so that a case about what is lost fits into its time; long enough for a slow machine to come back. */
-const RESUME_MS = 5_000;
 const POLL_MS = 20;
 
 /** The name under which every testee registers. */
@@ -228,7 +226,6 @@ function startHouseServer(simulator: Simulator, options: ServerOptions = {}): Pr
     data: ':memory:',
     log_level: 'silent',
     providers: { simulator: { base_url: `${simulator.url}/v1`, key: 'simulator' } },
-    limits: { agent_resume_ms: RESUME_MS },
     ...options,
   });
 }

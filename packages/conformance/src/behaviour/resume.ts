@@ -35,15 +35,19 @@ export const resume: Cases = {
 
   async 'a result that nobody could be told is kept, and told over the next link'({ house, signal }) {
     await house.freshAgent(signal);
-    const { execution_id } = await house.client.executions.executeAsync(`${AGENT}.wait`, { ms: 300 });
-    await house.note(signal, execution_id, 'started');
-    house.cable.takeAway();
-    // The work ends while there is no link: that takes its time, and no event can tell of it.
-    await after(700, undefined, { signal });
-    assert.equal((await house.client.executions.get(execution_id)).status, 'running');
-    house.cable.restore();
-    const { status, output } = await house.client.executions.wait(execution_id, { signal });
-    assert.deepEqual({ status, output }, { status: 'succeeded', output: { ms: 300, run: 1 } });
+    for (let ms = 300, run = 1; ; ms *= 3, run++) {
+      const { execution_id } = await house.client.executions.executeAsync(`${AGENT}.wait`, { ms });
+      await house.note(signal, execution_id, 'started');
+      house.cable.takeAway();
+      // The work ends while there is no link: that takes its time, and no event can tell of it.
+      await after(ms + 400, undefined, { signal });
+      const unheard = (await house.client.executions.get(execution_id)).status === 'running';
+      house.cable.restore();
+      const { status, output } = await house.client.executions.wait(execution_id, { signal });
+      assert.deepEqual({ status, output }, { status: 'succeeded', output: { ms, run } });
+      // A busy machine may come to the cable after the result did: then the work has to last longer.
+      if (unheard) return;
+    }
   },
 
   async 'a result that was sent and lost on the way is sent again'({ house, signal }) {
@@ -184,13 +188,18 @@ export const resume: Cases = {
   },
 
   async 'what an agent ran that died is unknown, and is not run again'({ house, signal }) {
-    const agent = await house.freshAgent(signal);
-    const { execution_id } = await house.client.executions.executeAsync(`${AGENT}.slow`, {});
-    await house.note(signal, execution_id, 'started');
+    await house.endAgent(signal);
+    await using server = await house.anotherServer({ limits: { agent_resume_ms: 1_000 } });
+    const client = new ParleyClient({ url: server.url });
+    await using agent = house.spawn({ url: server.url });
+    await house.registered(signal, agent, client);
+    const { execution_id } = await client.executions.executeAsync(`${AGENT}.slow`, {});
+    await until(signal, 'the note', async () => notesOf(await client.executions.get(execution_id)).includes('started'));
     agent.signal('SIGKILL');
     await agent.exited;
-    await house.agentUp(signal);
-    const { status, notes } = await house.client.executions.wait(execution_id, { signal });
+    await using next = house.spawn({ url: server.url });
+    await house.registered(signal, next, client);
+    const { status, notes } = await client.executions.wait(execution_id, { signal });
     assert.deepEqual({ status, notes: notes?.length }, { status: 'unknown', notes: 1 });
   },
 };

@@ -21,8 +21,9 @@ export const LIMITS = {
   /** Input or output of one execution, as JSON. */
   payload_bytes_max: 1024 * 1024,
   tools_max: 128,
-  functions_max: 1024,
-  sessions_max: 256,
+  /** Of one agent; with their schemas they have to fit into one frame. */
+  functions_max: 65_536,
+  sessions_max: 65_536,
   instructions_chars_max: 65_536,
   say_chars_max: 16_384,
   tags_max: 64,

@@ -17,9 +17,14 @@ from .errors import ParleyError
 
 # what a handler is given
 from .session import RealtimeSession, Spoken
+
+# a stored log and a stored workflow, folded offline; more of it in parley.session_log
+from .session_log import SessionState, append, fold, step
 from .settings import AgentOptions
 from .turns import Turn
+from .version import VERSION as __version__
 from .worker import AgentStatus
+from .workflow import fold_workflow, is_terminal
 
 __all__ = [
     "Agent",
@@ -33,6 +38,13 @@ __all__ = [
     "ParleyClient",
     "ParleyError",
     "RealtimeSession",
+    "SessionState",
     "Spoken",
     "Turn",
+    "__version__",
+    "append",
+    "fold",
+    "fold_workflow",
+    "is_terminal",
+    "step",
 ]

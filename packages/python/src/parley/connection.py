@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidMessage, InvalidStatus, InvalidURI
+from websockets.protocol import State
 from websockets.typing import Subprotocol
 
 from .contract import CATALOG, LIMITS
@@ -94,8 +95,14 @@ class Connection:
     def terminate(self) -> None:
         """Cuts it."""
         self._ended = True
-        self._socket.transport.abort()
-        self._something.set()
+        # A transport that closed with bytes still to write breaks when it is told to.
+        if self._socket.state is not State.CLOSED:
+            self._socket.transport.abort()
+        # A frame that is being written would wait for a peer that is gone.
+        current = asyncio.current_task()
+        for task in self._tasks:
+            if task is not current:
+                task.cancel()
 
     async def wait_closed(self) -> None:
         await self._socket.wait_closed()

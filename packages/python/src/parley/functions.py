@@ -6,17 +6,13 @@ import inspect
 from collections.abc import Callable, Sequence
 from typing import Any, Literal, get_type_hints
 
-from pydantic import Field, TypeAdapter, ValidationError, create_model
-from pydantic.errors import PydanticSchemaGenerationError, PydanticUserError
-from pydantic.fields import FieldInfo
-from pydantic.json_schema import GenerateJsonSchema
-
 from .blocking import BlockingContext
 from .context import Context
-from .contract.types import ErrorCode, FunctionDeclaration
+from .contract.types import FunctionDeclaration
 from .declaration import parse_function
 from .errors import ParleyError
 from .json_text import payload
+from .shapes import Shape, parsed, shape_of, shape_of_parameters
 
 #: A parameter of this name takes the whole input; otherwise each parameter is a field of it.
 WHOLE = "input"
@@ -39,15 +35,17 @@ class FunctionDefinition:
         self.target = f"{agent}.{name}"
         hints = _hints(body, self.target)
         self._context = next((one for one, hint in hints.items() if hint in (Context, BlockingContext)), None)
-        self._input = _input_type(body, hints, self._context, self.target)
+        takes = _input_shape(body, hints, self._context, self.target)
+        returns = _output_shape(hints.get("return", Any), self.target)
+        self._input = takes.adapter
+        self._output = returns and returns.adapter
         self._whole = WHOLE in inspect.signature(body).parameters
-        self._output = _output_type(hints.get("return", Any), self.target)
         wire = {
             "name": name,
             "kind": kind,
             "description": options.pop("description") or inspect.getdoc(body),
-            "input_schema": _schema(self._input, "validation", self.target),
-            "output_schema": self._output and _schema(self._output, "serialization", self.target),
+            "input_schema": takes.schema,
+            "output_schema": returns and returns.schema,
             **options,
         }
         self.declaration: FunctionDeclaration = parse_function({k: v for k, v in wire.items() if v is not None})
@@ -58,11 +56,11 @@ class FunctionDefinition:
 
     def arguments(self, given: Any, context: Context | BlockingContext) -> dict[str, Any]:
         """The keyword arguments for an input. Raises ParleyError ``invalid_argument`` where it does not fit."""
-        parsed = _parsed(self._input, given, f"the input of {self.target}", "invalid_argument")
+        fields = parsed(self._input, given, f"the input of {self.target}", "invalid_argument")
         if self._whole:
-            arguments = {WHOLE: parsed}
+            arguments = {WHOLE: fields}
         else:
-            arguments = {one.alias or name: getattr(parsed, name) for name, one in type(parsed).model_fields.items()}
+            arguments = {one.alias or name: getattr(fields, name) for name, one in type(fields).model_fields.items()}
         if self._context is not None:
             arguments[self._context] = context
         return arguments
@@ -71,16 +69,9 @@ class FunctionDefinition:
         """What the function returned, as JSON has it. Raises ParleyError ``internal`` where it does not fit."""
         what = f"the output of {self.target}"
         if self._output is not None:
-            checked = _parsed(self._output, returned, what, "internal")
+            checked = parsed(self._output, returned, what, "internal")
             returned = self._output.dump_python(checked, mode="json", by_alias=True)
         return payload(returned, what, "internal")
-
-
-class _Schema(GenerateJsonSchema):
-    """Without the titles that pydantic makes of names: they say nothing, and every start carries them."""
-
-    def field_title_should_be_set(self, schema: Any) -> bool:
-        return False
 
 
 def _hints(body: Callable[..., Any], target: str) -> dict[str, Any]:
@@ -90,7 +81,7 @@ def _hints(body: Callable[..., Any], target: str) -> dict[str, Any]:
         raise _invalid(f"the type hints of {target} cannot be read: {error}") from error
 
 
-def _input_type(body: Callable[..., Any], hints: dict[str, Any], context: str | None, target: str) -> TypeAdapter[Any]:
+def _input_shape(body: Callable[..., Any], hints: dict[str, Any], context: str | None, target: str) -> Shape:
     parameters = [one for one in inspect.signature(body).parameters.values() if one.name != context]
     for one in parameters:
         if one.kind in (one.VAR_POSITIONAL, one.VAR_KEYWORD, one.POSITIONAL_ONLY):
@@ -98,56 +89,12 @@ def _input_type(body: Callable[..., Any], hints: dict[str, Any], context: str | 
     if any(one.name == WHOLE for one in parameters):
         if len(parameters) > 1:
             raise _invalid(f"{target} takes its whole input as '{WHOLE}', so it has no other parameters")
-        return _adapter(hints.get(WHOLE, Any), target)
-    # The names are given as aliases: a parameter may be called `schema` or `_x`, an attribute of a model may not.
-    fields: dict[str, Any] = {
-        f"p{i}": (hints.get(one.name, Any), _field(one, target)) for i, one in enumerate(parameters)
-    }
-    try:
-        return TypeAdapter(create_model("Input", **fields))
-    except (PydanticSchemaGenerationError, PydanticUserError, NameError) as error:
-        raise _no_schema(target, error) from error
+        return shape_of(hints.get(WHOLE, Any), "validation", target)
+    return shape_of_parameters(parameters, hints, target)
 
 
-def _field(parameter: inspect.Parameter, target: str) -> Any:
-    if isinstance(parameter.default, FieldInfo):
-        words = f"'{parameter.name}' of {target}: write Annotated[TYPE, Field(...)], and the default as Python has it"
-        raise _invalid(words)
-    default = ... if parameter.default is inspect.Parameter.empty else parameter.default
-    return Field(default, alias=parameter.name)
-
-
-def _output_type(hint: Any, target: str) -> TypeAdapter[Any] | None:
-    return None if hint in (Any, None, type(None), object) else _adapter(hint, target)
-
-
-def _adapter(hint: Any, target: str) -> TypeAdapter[Any]:
-    try:
-        return TypeAdapter(hint)
-    except (PydanticSchemaGenerationError, PydanticUserError) as error:
-        raise _no_schema(target, error) from error
-
-
-def _schema(adapter: TypeAdapter[Any], mode: Literal["validation", "serialization"], target: str) -> dict[str, Any]:
-    try:
-        return adapter.json_schema(mode=mode, by_alias=True, schema_generator=_Schema)
-    except PydanticUserError as error:
-        raise _no_schema(target, error) from error
-
-
-def _parsed(adapter: TypeAdapter[Any], value: Any, what: str, code: ErrorCode) -> Any:
-    try:
-        return adapter.validate_python(value)
-    except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        path = ".".join(str(part) for part in first["loc"])
-        words = f"{path}: {first['msg']}" if path else first["msg"]
-        raise ParleyError(code, f"{what} is not valid: {words}", details={"path": path}) from None
-
-
-def _no_schema(target: str, error: Exception) -> ParleyError:
-    words = str(error).strip().split("\n", 1)[0]
-    return _invalid(f"the types of {target} have no JSON form: {words}")
+def _output_shape(hint: Any, target: str) -> Shape | None:
+    return None if hint in (Any, None, type(None), object) else shape_of(hint, "serialization", target)
 
 
 def _invalid(message: str) -> ParleyError:

@@ -7,6 +7,7 @@ import dataclasses
 import enum
 import json
 import math
+import re
 from collections.abc import Mapping
 from datetime import date, datetime, time
 from typing import Any, Protocol, runtime_checkable
@@ -107,3 +108,39 @@ def payload(value: Any, what: str, code: ErrorCode) -> Any:
             details={"limit": limit, "current": size},
         )
     return ready
+
+
+def canonical(value: Any) -> str:
+    """JSON text as the control plane writes it, to the byte: numbers as JavaScript has them, ``500`` for ``500.0``."""
+    if isinstance(value, bool) or value is None:
+        return json.dumps(value)
+    if isinstance(value, (int, float)):
+        return _number(value)
+    if isinstance(value, str):
+        return _LONE_SURROGATE.sub(_escaped, json.dumps(value, ensure_ascii=False))
+    if isinstance(value, Mapping):
+        return "{" + ",".join(f"{canonical(_key(key, 'it'))}:{canonical(one)}" for key, one in value.items()) + "}"
+    return "[" + ",".join(canonical(one) for one in value) + "]"
+
+
+_LONE_SURROGATE = re.compile("[\ud800-\udfff]")
+
+
+def _escaped(found: re.Match[str]) -> str:
+    return f"\\u{ord(found[0]):04x}"
+
+
+def _number(value: float) -> str:
+    if isinstance(value, int):
+        return str(value)
+    if value.is_integer() and abs(value) < 1e21:
+        return str(int(value))
+    text = repr(value)
+    if "e" not in text:
+        return text
+    digits, _, exponent = text.partition("e")
+    places = -int(exponent)
+    if places == 5 or places == 6:
+        # Python takes the exponent from 1e-5 on, JavaScript from 1e-7 on.
+        return f"{'-' if value < 0 else ''}0.{'0' * (places - 1)}{digits.lstrip('-').replace('.', '')}"
+    return f"{digits}e{int(exponent):+d}"

@@ -20,6 +20,9 @@ from .backoff import Backoff
 from .connection import Connection, Terms, fatal_close
 from .errors import ParleyError
 
+#: The close code of a frame that is too large.
+_TOO_LARGE = 1009
+
 Dial = Callable[[], "asyncio.Future[Connection] | Any"]
 
 
@@ -135,8 +138,9 @@ class Link:
         """Dials, says hello, and waits for the welcome."""
         connection: Connection = await self._dial()
         try:
-            connection.send(self._peer.hello())
-            terms, frame = await asyncio.wait_for(self._welcomed(connection), self._welcome_ms / 1000)
+            hello = self._peer.hello()
+            connection.send(hello)
+            terms, frame = await asyncio.wait_for(self._welcomed(connection, hello), self._welcome_ms / 1000)
         except asyncio.TimeoutError as error:
             connection.terminate()
             words = f"the peer did not welcome the link within {self._welcome_ms} ms"
@@ -152,12 +156,16 @@ class Link:
         self._peer.up(connection, frame)
         self._keep(self._read(connection))
 
-    async def _welcomed(self, connection: Connection) -> tuple[Terms, Any]:
+    async def _welcomed(self, connection: Connection, hello: str) -> tuple[Terms, Any]:
         while True:
             try:
                 frame = await connection.receive()
             except ConnectionClosed as error:
                 code, reason = connection.closed_with()
+                if code == _TOO_LARGE:
+                    # It would be as large the next time.
+                    words = f"the peer does not take a first frame of {len(hello.encode())} bytes: {reason or code}"
+                    raise ParleyError("resource_exhausted", words, retryable=False) from error
                 fatal = fatal_close(code, reason)
                 words = f"the peer closed the link with {_described(code, reason)}"
                 raise fatal or ParleyError("unavailable", words) from error
