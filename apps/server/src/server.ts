@@ -5,7 +5,7 @@ import type { AddressInfo } from 'node:net';
 import { fileURLToPath } from 'node:url';
 import { PAGES } from '@parley/dashboard';
 import { ParleyError } from '@parley/core';
-import { createModel, type RealtimeModel } from '@parley/providers';
+import { createModel, type RealtimeModel, renewing } from '@parley/providers';
 import { Access } from './access/access.ts';
 import { Keys } from './access/keys.ts';
 import { SessionTokens } from './access/tokens.ts';
@@ -200,6 +200,9 @@ async function wire(
 
 function modelsOf(config: ServerConfig): Map<string, RealtimeModel> {
   return new Map(
-    Object.entries(config.providers).map(([provider, settings]) => [provider, createModel(provider, settings)]),
+    Object.entries(config.providers).map(([provider, settings]) => [
+      provider,
+      renewing(createModel(provider, settings)),
+    ]),
   );
 }

@@ -464,6 +464,15 @@ type ProviderFailedEvent struct {
 	ProviderCode *string     `json:"provider_code,omitzero"`
 }
 
+// ProviderRenewedEvent: Another connection to the provider took the place of the one before, between two turns.
+type ProviderRenewedEvent struct {
+	Type              string  `json:"type"`
+	Reason            string  `json:"reason"`
+	By                string  `json:"by"`
+	Items             Int     `json:"items"`
+	ProviderSessionID *string `json:"provider_session_id,omitzero"`
+}
+
 // ReplyFrame: Answers a request, once.
 type ReplyFrame struct {
 	Type      string       `json:"type"`
@@ -660,7 +669,7 @@ type SessionDrainingEvent struct {
 }
 
 // SessionEvent is a part of the contract.
-// One of SessionCreatedEvent, SessionUpdatedEvent, SessionDrainingEvent, SessionClosingEvent, SessionClosedEvent, ProviderConnectedEvent, ProviderDisconnectedEvent, ProviderFailedEvent, ClientAttachedEvent, ClientDetachedEvent, ClientRejectedEvent, HandlerAttachedEvent, HandlerDetachedEvent, HandlerCompletedEvent, HandlerFailedEvent, SpeechStartedEvent, SpeechStoppedEvent, TurnStartedEvent, TurnCompletedEvent, TranscriptCompletedEvent, ResponseStartedEvent, ResponseCompletedEvent, ResponseInterruptedEvent, ResponsePlayedEvent, ItemTruncatedEvent, SayRequestedEvent, SayCompletedEvent, InputInjectedEvent, ToolCalledEvent, ToolRejectedEvent, ToolDispatchedEvent, ToolCompletedEvent, ToolAnsweredEvent, LimitReachedEvent, TimerFiredEvent, told apart by "type".
+// One of SessionCreatedEvent, SessionUpdatedEvent, SessionDrainingEvent, SessionClosingEvent, SessionClosedEvent, ProviderConnectedEvent, ProviderDisconnectedEvent, ProviderFailedEvent, ProviderRenewedEvent, ClientAttachedEvent, ClientDetachedEvent, ClientRejectedEvent, HandlerAttachedEvent, HandlerDetachedEvent, HandlerCompletedEvent, HandlerFailedEvent, SpeechStartedEvent, SpeechStoppedEvent, TurnStartedEvent, TurnCompletedEvent, TranscriptCompletedEvent, ResponseStartedEvent, ResponseCompletedEvent, ResponseInterruptedEvent, ResponsePlayedEvent, ItemTruncatedEvent, SayRequestedEvent, SayCompletedEvent, InputInjectedEvent, ToolCalledEvent, ToolRejectedEvent, ToolDispatchedEvent, ToolCompletedEvent, ToolAnsweredEvent, LimitReachedEvent, TimerFiredEvent, told apart by "type".
 type SessionEvent = json.RawMessage
 
 // SessionEventFrame: An entry of the log that a handler needs.

@@ -9,6 +9,8 @@ export type {
   ModelSessionOptions,
   RealtimeModel,
 } from './port.ts';
+export { renewing } from './renewing/model.ts';
+export type { RenewalSettings } from './renewing/connection.ts';
 // what the environment says of them
 export { PROVIDER_ENVIRONMENT, type ProviderEnvironment, providersFromEnv } from './environment.ts';
 // what clients may send

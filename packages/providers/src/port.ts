@@ -31,6 +31,8 @@ export interface ModelSessionOptions {
   responder: 'model' | 'handler';
   /** Stable, hashed id of the end user, for the provider's safety systems. */
   safety_id?: string | undefined;
+  /** A handle of an earlier connection, whose conversation goes on; only where the provider has handles. */
+  resume_handle?: string | undefined;
   /** Aborts the connecting, not the connection. */
   signal?: AbortSignal | undefined;
 }
@@ -65,6 +67,10 @@ export interface ModelConnection {
   /** The one listener of events. Set it in the same turn in which the connection was received. */
   onEvent(listener: (event: ModelEvent) => void): void;
   readonly media: ModelMedia;
+  /** The newest handle with which another connection can take the conversation up; where the provider has handles. */
+  readonly resumeHandle?: string | undefined;
+  /** The one listener that is told that the provider is about to end the connection, in so many milliseconds. */
+  onGoingAway?(listener: (ms: number) => void): void;
   readonly closed: Promise<ModelClosed>;
   close(reason?: string): void;
 }

@@ -4,7 +4,7 @@ import { type Clock, REAL_CLOCK } from './clock.ts';
 import { findEspeak } from './espeak.ts';
 import { FaultPlan } from './faults.ts';
 import { DEFAULT_LIMITS, type SimulatorLimits } from './limits.ts';
-import { type FrontOptions, GeminiFront } from './gemini/front.ts';
+import { type FrontOptions, GeminiFront, Resumable } from './gemini/front.ts';
 import { LiveFront } from './live/front.ts';
 import { ClientSecrets } from './listener/client-secrets.ts';
 import type { Verdict } from './listener/handshake.ts';
@@ -80,6 +80,7 @@ export async function startSimulator(options: SimulatorOptions = {}): Promise<Si
   const voice = new Voice(choice, choice !== 'coded' && (await findEspeak()));
   const faults = new FaultPlan();
   const sessions = new Set<Session>();
+  const resumable = new Resumable();
   const secrets = new ClientSecrets(clock, limits.secrets, sessionMaxMs);
   const { keys } = options;
   const door: Door = {
@@ -103,7 +104,8 @@ export async function startSimulator(options: SimulatorOptions = {}): Promise<Si
         send: (message: Wire) => connection.sendRaw(JSON.stringify(message)),
         close: (code: number, reason: string) => connection.close(code, reason),
       };
-      const front = frontOf(verdict.wire, bridge, pace, config.expires_at);
+      const gemini = { pace, max_ms: sessionMaxMs, items: () => session.items(), resumable };
+      const front = frontOf(verdict.wire, bridge, gemini, config.expires_at);
       const dialect = verdict.wire === 'xai' ? new XaiDialect() : front;
       const connection = new Connection(socket, occasion, faults, clock, limits, dialect);
       const script = options.script ?? DEFAULT_SCRIPT;
@@ -161,14 +163,16 @@ function configFor({ type, model, secret }: Verdict & { kind: 'open' }, expiresA
   return secret ? { ...structuredClone(secret), id: fresh.id, model, expires_at: expiresAt } : fresh;
 }
 
+type Bridge = 'clock' | 'deliver' | 'send' | 'close';
+
 /** What stands between a session and a wire that is not of OpenAI Realtime's shape. */
 function frontOf(
   wire: string,
-  bridge: Omit<FrontOptions, 'pace'>,
-  pace: number,
+  bridge: Pick<FrontOptions, Bridge>,
+  gemini: Omit<FrontOptions, Bridge>,
   expires_at: number,
 ): GeminiFront | LiveFront | undefined {
-  if (wire === 'gemini') return new GeminiFront({ ...bridge, pace });
+  if (wire === 'gemini') return new GeminiFront({ ...bridge, ...gemini });
   if (wire === 'live') return new LiveFront({ ...bridge, expires_at });
   return undefined;
 }

@@ -90,7 +90,8 @@ export const CAPABILITIES: readonly ProviderCapability[] = [
     usage_unit: 'tokens',
     frame_max_bytes: 15 * 1024 * 1024,
     resume: 'handle',
-    session_max_ms: 15 * 60_000,
+    // A connection; with compression of the context a conversation has no end of its own.
+    session_max_ms: 10 * 60_000,
     auth: 'bearer',
     default_model: 'gemini-3.8-live',
     default_voice: 'Puck',

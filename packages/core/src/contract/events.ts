@@ -112,6 +112,18 @@ export const EVENT_SCHEMAS = [
     { error: ErrorObjectSchema, command_id: z.string().optional(), provider_code: z.string().optional() },
     'The provider refused something; the session goes on.',
   ),
+  event(
+    'provider.renewed',
+    {
+      /** Its hour came near, or the provider said that it would end the connection. */
+      reason: z.enum(['cap', 'going_away']),
+      by: z.enum(['handle', 'replay']),
+      /** Items of the conversation that the new connection was told of. */
+      items: z.int(),
+      provider_session_id: z.string().optional(),
+    },
+    'Another connection to the provider took the place of the one before, between two turns.',
+  ),
   event('client.attached', { connection_id: z.string() }, 'A client joined the call.'),
   event('client.detached', { connection_id: z.string(), code: z.int(), reason: z.string() }, 'A client left the call.'),
   event('client.rejected', { connection_id: z.string(), error: ErrorObjectSchema }, 'A client sent what it may not.'),

@@ -49,6 +49,7 @@ export type ModelCommandOf<T extends ModelCommand['type']> = Extract<ModelComman
 export type ModelEvent =
   | EventOf<'provider.connected'>
   | EventOf<'provider.failed'>
+  | EventOf<'provider.renewed'>
   | EventOf<'speech.started'>
   | EventOf<'speech.stopped'>
   | EventOf<'turn.started'>

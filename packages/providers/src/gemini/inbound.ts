@@ -29,8 +29,8 @@ export class Inbound {
   readonly calls: OpenCalls = { names: new Map(), outputs: [] };
   /** The newest handle with which the session can be taken up again. */
   resume_handle: string | null = null;
-  /** Milliseconds until Gemini ends the connection, once it has said so. */
-  going_away_ms: number | null = null;
+  /** Is told that Gemini is about to end the connection. */
+  onGoingAway: ((ms: number) => void) | null = null;
   readonly #options: InboundOptions;
   #turn: UserTurn | null = null;
   #answer: Answer | null = null;
@@ -93,7 +93,7 @@ export class Inbound {
     if (isObject(message['toolCallCancellation'])) this.#cancelled(message['toolCallCancellation']);
     const resumption = objectIn(message, 'sessionResumptionUpdate');
     if (resumption['resumable'] === true) this.resume_handle = textIn(resumption, 'newHandle') ?? this.resume_handle;
-    if (isObject(message['goAway'])) this.going_away_ms = durationMs(textIn(message['goAway'], 'timeLeft') ?? '0s');
+    if (isObject(message['goAway'])) this.onGoingAway?.(durationMs(textIn(message['goAway'], 'timeLeft') ?? '0s'));
   }
 
   #activity(type: string): void {

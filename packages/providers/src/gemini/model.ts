@@ -56,7 +56,16 @@ export class GeminiModel implements RealtimeModel {
         signal: options.signal,
       },
       (session) =>
-        new OpenAIConnection({ socket, session, responder: options.responder, clock, redact, dialect: OPENAI }),
+        new OpenAIConnection({
+          socket,
+          session,
+          responder: options.responder,
+          clock,
+          redact,
+          dialect: OPENAI,
+          resumeHandle: () => socket.resumeHandle,
+          onGoingAway: (listener) => socket.onGoingAway(listener),
+        }),
     );
   }
 }

@@ -29,7 +29,7 @@ export function setupOf(session: Wire, options: ModelSessionOptions): Wire {
     explicitVadSignal: true,
     inputAudioTranscription: {},
     ...(speaks ? { outputAudioTranscription: {} } : {}),
-    sessionResumption: {},
+    sessionResumption: options.resume_handle === undefined ? {} : { handle: options.resume_handle },
     // Without it a call with sound alone ends after fifteen minutes.
     contextWindowCompression: { slidingWindow: {} },
   };

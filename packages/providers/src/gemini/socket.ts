@@ -49,6 +49,16 @@ export class GeminiSocket implements FrameSocket {
     return this.#inner.id;
   }
 
+  /** The newest handle with which the session can be taken up again. */
+  get resumeHandle(): string | undefined {
+    return this.#inbound.resume_handle ?? undefined;
+  }
+
+  /** Gemini is about to end the connection, in so many milliseconds. */
+  onGoingAway(listener: (ms: number) => void): void {
+    this.#inbound.onGoingAway = listener;
+  }
+
   get bufferedBytes(): number {
     return this.#inner.bufferedBytes;
   }

@@ -50,6 +50,10 @@ export interface ConnectionOptions {
   clock: Clock;
   redact: Redact;
   dialect: Dialect;
+  /** The newest handle of the provider, where it has handles. */
+  resumeHandle?: (() => string | undefined) | undefined;
+  /** Registers who is told that the provider is about to end the connection. */
+  onGoingAway?: ((listener: (ms: number) => void) => void) | undefined;
 }
 
 export class OpenAIConnection implements ModelConnection {
@@ -113,6 +117,14 @@ export class OpenAIConnection implements ModelConnection {
     }
     if (creates && this.#options.socket.open) this.#responses.asked(frame.event_id, command_id);
     this.#options.socket.send(encoded(frame));
+  }
+
+  get resumeHandle(): string | undefined {
+    return this.#options.resumeHandle?.();
+  }
+
+  onGoingAway(listener: (ms: number) => void): void {
+    this.#options.onGoingAway?.(listener);
   }
 
   onEvent(listener: (event: ModelEvent) => void): void {

@@ -33,7 +33,11 @@ export async function connected(
   { provider = 'openai', clock }: { provider?: string; clock?: Clock } = {},
 ): Promise<Connected> {
   const model = createModel(provider, config, clock ? { clock } : {});
-  const connection = await model.connect({ ...SESSION, ...options });
+  return collected(await model.connect({ ...SESSION, ...options }));
+}
+
+/** Everything that comes from a connection. */
+export function collected(connection: ModelConnection): Connected {
   const arrivals = new EventTarget();
   const arrived = (): boolean => arrivals.dispatchEvent(new Event('arrived'));
   const events: ModelEvent[] = [];

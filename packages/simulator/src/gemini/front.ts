@@ -1,7 +1,7 @@
 import { randomSuffix } from '@parley/core';
 import type { Clock, ClockTimer } from '../clock.ts';
 import type { Dialect } from '../dialect.ts';
-import { isObject, type ServerEvent, type Wire } from '../wire.ts';
+import { isObject, type Item, type ServerEvent, type Wire } from '../wire.ts';
 import { InputAudio } from './input-audio.ts';
 import { contextOf, listOf, objectOf, sessionOf } from './setup.ts';
 
@@ -12,6 +12,9 @@ import { contextOf, listOf, objectOf, sessionOf } from './setup.ts';
 const SAY_EXACTLY = /^\s*say exactly\s*:/iu;
 const SILENCE = Buffer.alloc(24_000 * 2).toString('base64');
 const BYTES_PER_MS = 48;
+const HANDLES_MAX = 256;
+/** How long before its end a session is told of it: ten seconds, and less of a short one. */
+const GO_AWAY_MS = 10_000;
 const CLIENT_KEYS = ['setup', 'clientContent', 'realtimeInput', 'toolResponse', 'contextUpdate'];
 
 export interface FrontOptions {
@@ -22,6 +25,29 @@ export interface FrontOptions {
   deliver: (event: Wire) => void;
   send: (message: Wire) => void;
   close: (code: number, reason: string) => void;
+  /** Milliseconds until the session ends, and before that end in which it is announced. */
+  max_ms: number;
+  /** What the model knows of the conversation. */
+  items: () => readonly Item[];
+  resumable: Resumable;
+}
+
+/** Conversations that can be taken up again, by their handles. */
+export class Resumable {
+  readonly #byHandle = new Map<string, readonly Item[]>();
+
+  /** A handle for a conversation as it is now. */
+  keep(items: readonly Item[]): string {
+    const [oldest] = this.#byHandle.keys();
+    if (this.#byHandle.size >= HANDLES_MAX && oldest !== undefined) this.#byHandle.delete(oldest);
+    const handle = `handle-${randomSuffix()}`;
+    this.#byHandle.set(handle, items);
+    return handle;
+  }
+
+  find(handle: string): readonly Item[] | undefined {
+    return this.#byHandle.get(handle);
+  }
 }
 
 export class GeminiFront implements Dialect {
@@ -38,9 +64,13 @@ export class GeminiFront implements Dialect {
   /** Calls without an output. */
   readonly #waiting = new Set<string>();
   #transcribed = false;
+  readonly #leaving: ClockTimer;
 
   constructor(options: FrontOptions) {
     this.#options = options;
+    const { clock, max_ms, send } = options;
+    const left_ms = Math.min(GO_AWAY_MS, max_ms / 2);
+    this.#leaving = clock.after(max_ms - left_ms, () => send({ goAway: { timeLeft: `${left_ms / 1000}s` } }));
   }
 
   /** One frame of the client, text or binary. */
@@ -120,13 +150,18 @@ export class GeminiFront implements Dialect {
   end(): void {
     this.#playing?.timer.cancel();
     this.#playing = null;
+    this.#leaving.cancel();
   }
 
   #start(setup: Wire): void {
     const session = sessionOf(setup);
     if (typeof session === 'string') return this.#refuse(session);
+    const handle = objectOf(setup['sessionResumption'])['handle'];
+    const items = typeof handle === 'string' ? this.#options.resumable.find(handle) : [];
+    if (!items) return this.#refuse('Session resumption handle not found.', 1008);
     this.#setup = setup;
     this.#options.deliver({ type: 'session.update', session });
+    for (const item of items) this.#options.deliver({ type: 'conversation.item.create', item: taken(item) });
   }
 
   #content(content: Wire): void {
@@ -249,7 +284,8 @@ export class GeminiFront implements Dialect {
     this.#playing = { timer, usage };
     const messages: Wire[] = [{ serverContent: { generationComplete: true } }];
     if (isObject(this.#setup?.['sessionResumption'])) {
-      messages.push({ sessionResumptionUpdate: { newHandle: `handle-${randomSuffix()}`, resumable: true } });
+      const newHandle = this.#options.resumable.keep(this.#options.items());
+      messages.push({ sessionResumptionUpdate: { newHandle, resumable: true } });
     }
     return messages;
   }
@@ -265,6 +301,17 @@ export class GeminiFront implements Dialect {
   #refuse(reason: string, code = 1007): void {
     this.#options.close(code, reason.slice(0, 120));
   }
+}
+
+/** An item as a client may create it: sound is its transcript. */
+function taken(item: Item): Wire {
+  if (item.type !== 'message') {
+    const { status: _status, object: _object, ...rest } = item;
+    return rest;
+  }
+  const text = (item.content ?? []).map((part) => part.text ?? part.transcript ?? '').join('');
+  const type = item.role === 'assistant' ? 'output_text' : 'input_text';
+  return { id: item.id, type: 'message', role: item.role, content: [{ type, text }] };
 }
 
 function modelTurn(part: Wire): Wire {

@@ -6,7 +6,7 @@ import type { Fault, FaultPlan, Occasion } from '../faults.ts';
 import type { SimulatorLimits } from '../limits.ts';
 import type { Script } from '../script.ts';
 import type { Voice } from '../voice.ts';
-import { type ClientEvent, isObject, type Wire } from '../wire.ts';
+import { type ClientEvent, isObject, type Item, type Wire } from '../wire.ts';
 import { type ClientEventType, idOf, readEvent } from './client-event.ts';
 import { configOnWire, patchConfig, type SessionConfig } from './config.ts';
 import type { Connection } from './connection.ts';
@@ -53,6 +53,8 @@ export interface SimulatorSession {
   };
   /** The settings, as `session.updated` shows them. */
   config(): Wire;
+  /** What the model knows of the conversation, in order. */
+  items(): readonly Item[];
   /** Ends the session as the provider would at its time limit: `session_expired`, then close 1001. */
   expire(): void;
 }
@@ -141,6 +143,10 @@ export class Session implements SimulatorSession {
 
   config(): Wire {
     return configOnWire(this.#config);
+  }
+
+  items(): readonly Item[] {
+    return this.#conversation.entries.map(({ item }) => item);
   }
 
   /** Greets; nothing is sent before. */

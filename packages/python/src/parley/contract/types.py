@@ -532,6 +532,17 @@ class ProviderFailedEvent(TypedDict):
 
 
 
+class ProviderRenewedEvent(TypedDict):
+    """Another connection to the provider took the place of the one before, between two turns."""
+
+    type: Literal["provider.renewed"]
+    reason: Literal["cap", "going_away"]
+    by: Literal["handle", "replay"]
+    items: int
+    provider_session_id: NotRequired[str]
+
+
+
 class ReplyFrame(TypedDict):
     """Answers a request, once."""
 
@@ -758,7 +769,7 @@ class SessionDrainingEvent(TypedDict):
     deadline_ms: float
 
 
-SessionEvent: TypeAlias = "SessionCreatedEvent | SessionUpdatedEvent | SessionDrainingEvent | SessionClosingEvent | SessionClosedEvent | ProviderConnectedEvent | ProviderDisconnectedEvent | ProviderFailedEvent | ClientAttachedEvent | ClientDetachedEvent | ClientRejectedEvent | HandlerAttachedEvent | HandlerDetachedEvent | HandlerCompletedEvent | HandlerFailedEvent | SpeechStartedEvent | SpeechStoppedEvent | TurnStartedEvent | TurnCompletedEvent | TranscriptCompletedEvent | ResponseStartedEvent | ResponseCompletedEvent | ResponseInterruptedEvent | ResponsePlayedEvent | ItemTruncatedEvent | SayRequestedEvent | SayCompletedEvent | InputInjectedEvent | ToolCalledEvent | ToolRejectedEvent | ToolDispatchedEvent | ToolCompletedEvent | ToolAnsweredEvent | LimitReachedEvent | TimerFiredEvent"
+SessionEvent: TypeAlias = "SessionCreatedEvent | SessionUpdatedEvent | SessionDrainingEvent | SessionClosingEvent | SessionClosedEvent | ProviderConnectedEvent | ProviderDisconnectedEvent | ProviderFailedEvent | ProviderRenewedEvent | ClientAttachedEvent | ClientDetachedEvent | ClientRejectedEvent | HandlerAttachedEvent | HandlerDetachedEvent | HandlerCompletedEvent | HandlerFailedEvent | SpeechStartedEvent | SpeechStoppedEvent | TurnStartedEvent | TurnCompletedEvent | TranscriptCompletedEvent | ResponseStartedEvent | ResponseCompletedEvent | ResponseInterruptedEvent | ResponsePlayedEvent | ItemTruncatedEvent | SayRequestedEvent | SayCompletedEvent | InputInjectedEvent | ToolCalledEvent | ToolRejectedEvent | ToolDispatchedEvent | ToolCompletedEvent | ToolAnsweredEvent | LimitReachedEvent | TimerFiredEvent"
 
 
 class SessionEventFrame(TypedDict):

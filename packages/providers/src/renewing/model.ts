@@ -1,0 +1,44 @@
+// A model whose sessions outlive the provider's cap.
+
+import type { ProviderCapability } from '@parley/core';
+import { systemClock } from '@parley/transport';
+import type { ModelConnection, ModelSessionOptions, RealtimeModel } from '../port.ts';
+import { type RenewalSettings, RenewingConnection } from './connection.ts';
+import { HISTORY_LIMITS } from './history.ts';
+
+const BEFORE_MS = 120_000;
+
+/**
+ * The same model, with connections that are renewed between two turns before the provider ends them: by the provider's
+ * handle where it has one, by telling a new connection what was said where it has none.
+ *
+ * @param settings.before_ms when a renewal begins to wait for its boundary. Default: two minutes before the cap, or a
+ * fifth of it where it is shorter.
+ * @example
+ * const model = renewing(createModel('openai', { base_url, key }));
+ */
+export function renewing(model: RealtimeModel, settings: Partial<RenewalSettings> = {}): RealtimeModel {
+  return new RenewingModel(model, {
+    clock: settings.clock ?? systemClock,
+    before_ms: settings.before_ms ?? Math.min(BEFORE_MS, model.capabilities.session_max_ms / 5),
+    history: settings.history ?? HISTORY_LIMITS,
+  });
+}
+
+class RenewingModel implements RealtimeModel {
+  readonly provider: string;
+  readonly capabilities: ProviderCapability;
+  readonly #model: RealtimeModel;
+  readonly #settings: RenewalSettings;
+
+  constructor(model: RealtimeModel, settings: RenewalSettings) {
+    this.provider = model.provider;
+    this.capabilities = model.capabilities;
+    this.#model = model;
+    this.#settings = settings;
+  }
+
+  async connect(options: ModelSessionOptions): Promise<ModelConnection> {
+    return new RenewingConnection(this.#model, options, await this.#model.connect(options), this.#settings);
+  }
+}
