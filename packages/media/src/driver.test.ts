@@ -1,0 +1,3 @@
+import { mediaPeerSuite } from './driver.test.suite.ts';
+
+mediaPeerSuite('node-datachannel');

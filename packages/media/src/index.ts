@@ -1,0 +1,7 @@
+// connections
+export type { MediaChannel, MediaDriver, MediaEnd, MediaPeer, MediaState } from './peer/media-peer.ts';
+export { mediaDriver, openMediaPeer, type OpenMediaPeerOptions } from './peer/open.ts';
+export { type IceServer, MEDIA_PEER_DEFAULTS, type MediaPeerOptions } from './peer/options.ts';
+export { SDP_BYTES_MAX } from './sdp/offer.ts';
+// packets
+export type { RtpPacket } from './rtp.ts';
