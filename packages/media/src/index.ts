@@ -5,3 +5,7 @@ export { type IceServer, MEDIA_PEER_DEFAULTS, type MediaPeerOptions } from './pe
 export { SDP_BYTES_MAX } from './sdp/offer.ts';
 // packets
 export type { RtpPacket } from './rtp.ts';
+// sound
+export { OpusIn, type OpusInOptions, type OpusInStats } from './audio/opus-in.ts';
+export { OpusOut, type OpusOutOptions } from './audio/opus-out.ts';
+export { FRAME_MS, type OpusOptions, type PcmRate, samplesIn } from './audio/opus.ts';
