@@ -2,6 +2,7 @@ import { ParleyError } from '@parley/core';
 import type { MediaDriver, MediaPeer } from './media-peer.ts';
 import { NodeDataChannelPeer, type NodeDataChannel } from './node-datachannel.ts';
 import { type MediaPeerOptions, termsOf } from './options.ts';
+import { type Werift, WeriftPeer } from './werift.ts';
 
 export interface OpenMediaPeerOptions extends MediaPeerOptions {
   /** Default: node-datachannel where its binary loads, else werift. */
@@ -10,6 +11,9 @@ export interface OpenMediaPeerOptions extends MediaPeerOptions {
 
 /** What came of loading the native driver, tried once. */
 let native: Promise<NodeDataChannel | Error> | null = null;
+
+/** Loading it takes a while, and most machines never need it. */
+let werift: Promise<Werift> | null = null;
 
 function loadNative(): Promise<NodeDataChannel | Error> {
   native ??= import('node-datachannel').then(
@@ -35,7 +39,11 @@ export async function openMediaPeer(options: OpenMediaPeerOptions = {}): Promise
   const terms = termsOf(rest);
   const loaded = driver === 'werift' ? null : await loadNative();
   if (loaded && !(loaded instanceof Error)) return new NodeDataChannelPeer(loaded, terms);
-  throw new ParleyError('unimplemented', `node-datachannel does not load on this machine: ${loaded?.message}`);
+  if (driver === 'node-datachannel') {
+    throw new ParleyError('unimplemented', `node-datachannel does not load on this machine: ${loaded?.message}`);
+  }
+  werift ??= import('werift');
+  return new WeriftPeer(await werift, terms);
 }
 
 /** The driver that {@link openMediaPeer} takes on this machine. */
