@@ -8,4 +8,5 @@ export type { RtpPacket } from './rtp.ts';
 // sound
 export { OpusIn, type OpusInOptions, type OpusInStats } from './audio/opus-in.ts';
 export { OpusOut, type OpusOutOptions } from './audio/opus-out.ts';
+export { type Cut, type CutPart, Playout, type PlayoutOptions } from './audio/playout.ts';
 export { FRAME_MS, type OpusOptions, type PcmRate, samplesIn } from './audio/opus.ts';
