@@ -92,7 +92,7 @@ test('a gap that cannot be waited for is passed over as soon as enough packets w
 });
 
 test('silence goes on when packets stop, for as long as it is told, and no longer than the pause was', () => {
-  const { clock, input, ms } = listening({ silenceMaxMs: 1_000 });
+  const { clock, input, ms } = listening({ silenceMaxMs: 1_000, stallMs: 200 });
   const packets = tonePackets(11);
   for (const packet of packets.slice(0, 10)) {
     input.push(packet);

@@ -15,7 +15,7 @@ export interface OpusInOptions {
   rate?: PcmRate | undefined;
   /** How long a missing packet is waited for. Default 60 ms. */
   maxDelayMs?: number | undefined;
-  /** No packet for this long is silence. Default 200 ms. */
+  /** No packet for this long is silence, and not a network that is held up. Default 400 ms. */
   stallMs?: number | undefined;
   /** How much silence stands for packets that do not come. Default 10 s. */
   silenceMaxMs?: number | undefined;
@@ -69,7 +69,7 @@ export class OpusIn {
     this.#rate = options.rate ?? 24_000;
     this.#options = {
       maxDelayMs: options.maxDelayMs ?? 60,
-      stallMs: options.stallMs ?? 200,
+      stallMs: options.stallMs ?? 400,
       silenceMaxMs: options.silenceMaxMs ?? 10_000,
       onPcm: options.onPcm,
       clock: options.clock ?? systemClock,

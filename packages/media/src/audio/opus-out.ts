@@ -24,8 +24,8 @@ export interface OpusOutOptions extends OpusOptions {
   clock?: Clock | undefined;
 }
 
-/** How far behind it may be and still send everything that is due. */
-const CATCH_UP_FRAMES = 5;
+/** How far behind it may be and still send everything that is due: a listener's jitter buffer takes such a burst. */
+const CATCH_UP_FRAMES = 25;
 /** Frames of silence that go through the encoder after sound, so that it fades as it should. */
 const TAIL_FRAMES = 3;
 /** How long a piece that does not fill a frame waits for more. */

@@ -53,6 +53,11 @@ export class Life {
     if (this.#stage === 'ice') this.#stage = 'dtls';
   }
 
+  /** DTLS is through: what may still be missing is the association of the data channels. */
+  secured(): void {
+    if (this.#stage === 'ice' || this.#stage === 'dtls') this.#stage = 'data channel';
+  }
+
   connected(): void {
     if (this.#state === 'ended') return;
     this.#timer?.cancel();
@@ -80,7 +85,7 @@ export class Life {
   }
 
   failed(): void {
-    this.#fail(this.#stage === 'ice' || this.#stage === 'dtls' ? 'unavailable' : 'aborted', '');
+    this.#fail(this.#stage === 'connected' ? 'aborted' : 'unavailable', '');
   }
 
   closed(by: 'us' | 'peer'): void {

@@ -127,6 +127,7 @@ export class NodeDataChannelPeer implements MediaPeer {
     if (sends) line.addSSRC(writer.ssrc, this.id, 'parley', 'audio');
     const track = this.#connection.addTrack(line);
     this.#audio = { track, writer, sends, open: false };
+    track.onOpen(() => this.#life.secured());
     // Receiver reports: without them the far side does not know what arrives.
     track.setMediaHandler(new this.#native.RtcpReceivingSession());
     track.onMessage((message) => {
