@@ -93,8 +93,11 @@ export class Connection {
     if (fault?.kind === 'lose') return;
     for (let times = fault?.kind === 'duplicate' ? 2 : 1; times > 0; times--) {
       for (const frame of this.#shown(event)) {
-        this.eventsSent++;
-        this.#sendOn(line, frame());
+        if (this.#stalled) this.sendRaw(frame());
+        else {
+          this.eventsSent++;
+          this.#sendOn(line, frame());
+        }
       }
     }
     if (fault) this.strike(fault);
