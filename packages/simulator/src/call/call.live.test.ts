@@ -1,9 +1,12 @@
 import { once } from 'node:events';
-import { describe, expect, test } from 'vitest';
+import { describe, expect, test, vi } from 'vitest';
 import { parseScript, startSimulator, VirtualClock } from '../index.ts';
 import { WireClient } from '../wire-client.test.support.ts';
 import type { ServerEvent } from '../wire.ts';
 import { Caller, callForm, isLoud } from './call-client.test.support.ts';
+
+// Calls take the time that speaking takes.
+vi.setConfig({ testTimeout: 60_000 });
 
 const LONG = 'a long answer that goes on and on so that there is plenty of time to speak over it before it is over';
 
