@@ -83,7 +83,7 @@ export interface IceUrl {
   readonly transport: 'udp' | 'tcp';
 }
 
-const ICE_URL = /^(stuns?|turns?):(\[[^\]]+\]|[^:?[\]]+)(?::(\d+))?(?:\?transport=(udp|tcp))?$/u;
+const ICE_URL = /^(stuns?|turns?):(\[[^\]]+\]|[^\s:/?[\]]+)(?::(\d+))?(?:\?transport=(udp|tcp))?$/u;
 
 /** The URLs of a server, taken apart. Throws `invalid_argument` (without the credential) for one that is not one. */
 export function iceUrls({ urls, username, credential }: IceServer): IceUrl[] {

@@ -1,6 +1,6 @@
 // Calls from a real Chromium: by hand, and by the provider's own client.
 
-import { readFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { beforeEach, expect, test, vi } from 'vitest';
@@ -68,10 +68,10 @@ test('the client of the provider holds a call, with a tool and an interruption',
     ),
   });
   const hears = await encodeSpeech('where is order 1042');
-  await using page = await BrowserPage.open(hears, { '/agents.js': clientBundle() });
+  await using page = await BrowserPage.open(hears, clientFiles());
   await page.page.evaluate(
     `(async ({ url, key }) => {
-      const { RealtimeAgent, RealtimeSession, OpenAIRealtimeWebRTC, tool } = await import('/agents.js');
+      const { RealtimeAgent, RealtimeSession, OpenAIRealtimeWebRTC, tool } = await import('/openai-realtime-agents.mjs');
       window.tools = [];
       const lookup = tool({
         name: 'lookup_order',
@@ -105,8 +105,9 @@ test('the client of the provider holds a call, with a tool and an interruption',
   expect(page.complaints).toEqual([]);
 });
 
-/** The client as a page loads it: the package brings one file for that. */
-function clientBundle(): string {
-  const dist = dirname(createRequire(import.meta.url).resolve('@openai/agents-realtime'));
-  return readFileSync(join(dist, 'bundle', 'openai-realtime-agents.mjs'), 'utf8');
+/** The client as a page loads it: the package brings files for that. */
+function clientFiles(): Record<string, string> {
+  const folder = join(dirname(createRequire(import.meta.url).resolve('@openai/agents-realtime')), 'bundle');
+  const names = readdirSync(folder).filter((name) => name.endsWith('.mjs'));
+  return Object.fromEntries(names.map((name) => [`/${name}`, readFileSync(join(folder, name), 'utf8')]));
 }
