@@ -15,12 +15,10 @@ const live = ['src/**/*.live.test.ts', 'test/**/*.live.test.ts'];
 function projects(folder: string): TestProjectConfiguration[] {
   const root = join(import.meta.dirname, folder);
   const own = join(folder, 'vitest.config.ts');
-  if (existsSync(join(import.meta.dirname, own))) return [own];
   const { name } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as { name: string };
-  const usual = {
-    extends: true as const,
-    test: { name, root, include, exclude: [...live, ...configDefaults.exclude] },
-  };
+  const usual = existsSync(join(import.meta.dirname, own))
+    ? own
+    : { extends: true as const, test: { name, root, include, exclude: [...live, ...configDefaults.exclude] } };
   if (globSync(live, { cwd: root }).length === 0) return [usual];
   const calls = { name: `${name} live`, root, include: live, maxWorkers: 1, sequence: { groupOrder: 1 } };
   return [usual, { extends: true as const, test: calls }];

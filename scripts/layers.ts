@@ -12,11 +12,12 @@ import type { Package } from './workspace.ts';
 export const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   '@parley/core': [],
   '@parley/transport': ['@parley/core'],
+  '@parley/media': ['@parley/core', '@parley/transport'],
   '@parley/providers': ['@parley/core', '@parley/transport'],
   '@parley/session': ['@parley/core', '@parley/transport', '@parley/providers'],
   '@parley/client': ['@parley/core', '@parley/transport'],
-  '@parley/simulator': ['@parley/core', '@parley/transport'],
-  '@parley/server': ['@parley/core', '@parley/transport', '@parley/providers', '@parley/dashboard'],
+  '@parley/simulator': ['@parley/core', '@parley/transport', '@parley/media'],
+  '@parley/server': ['@parley/core', '@parley/transport', '@parley/media', '@parley/providers', '@parley/dashboard'],
   '@parley/dashboard': ['@parley/core', '@parley/transport', '@parley/client'],
   parley: [
     '@parley/core',

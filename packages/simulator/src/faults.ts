@@ -17,7 +17,15 @@ export type FaultPoint =
   /** An input transcription that is about to be sent. */
   | 'transcription'
   /** A server event that is about to be sent; `match.type` picks one. */
-  | 'send';
+  | 'send'
+  /** `POST /v1/realtime/calls`. */
+  | 'call'
+  /** The media of a call that is being answered. */
+  | 'media'
+  /** The upgrade request of a sideband. */
+  | 'sideband'
+  /** A server event that is about to be sent to the sidebands of a call; they alone are struck. */
+  | 'sideband_send';
 
 interface FaultBase {
   when: FaultPoint;
@@ -43,6 +51,8 @@ export type Fault = FaultBase &
     | { kind: 'fail'; code?: string; message?: string } /** `transcription`: failed. */
     | { kind: 'lose' } /** `send`: that event is not sent. */
     | { kind: 'duplicate' } /** `send`: that event is sent twice. */
+    | { kind: 'no_ice' } /** `media`: the answer's candidates lead nowhere, so ICE never connects. */
+    | { kind: 'no_channel' } /** `media`: sound flows, but the data channel never opens. */
     | { kind: 'no_response_created' } /** The next `response.created` is not sent; give `when: 'send'`. */
   );
 
@@ -57,6 +67,10 @@ const KINDS: Record<FaultPoint, readonly Fault['kind'][]> = {
   response: [...OF_A_SOCKET, 'delay', 'rate_limit'],
   transcription: ['delay', 'fail'],
   send: [...OF_A_SOCKET, 'lose', 'duplicate', 'no_response_created'],
+  call: ['delay', 'drop', 'status', 'stall'],
+  media: ['no_ice', 'no_channel'],
+  sideband: ['delay', 'drop', 'status', 'stall'],
+  sideband_send: ['drop', 'close', 'lose'],
 };
 
 /** What is happening, for a fault to be matched against. */

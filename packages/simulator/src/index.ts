@@ -1,5 +1,6 @@
 // running a simulator
 export { type Simulator, type SimulatorOptions, startSimulator } from './simulator.ts';
+export type { SimulatorCall } from './call/call.ts';
 export type { SimulatorSession } from './session/session.ts';
 export type { VoiceChoice } from './voice.ts';
 export { DEFAULT_LIMITS, type SimulatorLimits } from './limits.ts';

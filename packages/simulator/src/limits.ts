@@ -14,6 +14,8 @@ export interface SimulatorLimits {
   pauseBytes: number;
   /** Unread bytes at which the socket is closed with 1008. */
   closeBytes: number;
+  /** Control connections by `call_id` to one call; past it the upgrade is answered 503. */
+  sidebands: number;
   /** Client secrets that can be valid at a time; the oldest goes first. */
   secrets: number;
 }
@@ -26,5 +28,6 @@ export const DEFAULT_LIMITS: SimulatorLimits = {
   audioBytes: 16 * 1024 * 1024,
   pauseBytes: 1024 * 1024,
   closeBytes: 16 * 1024 * 1024,
+  sidebands: 8,
   secrets: 10_000,
 };

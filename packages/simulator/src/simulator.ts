@@ -1,5 +1,8 @@
 import { newId, ParleyError } from '@parley/core';
+import type { MediaDriver } from '@parley/media';
 import type { WebSocket } from 'ws';
+import type { SimulatorCall } from './call/call.ts';
+import { Calls } from './call/calls.ts';
 import { type Clock, REAL_CLOCK } from './clock.ts';
 import { findEspeak } from './espeak.ts';
 import { FaultPlan } from './faults.ts';
@@ -13,6 +16,7 @@ import { selfSigned } from './listener/tls.ts';
 import { DEFAULT_SCRIPT, type Script } from './script.ts';
 import { DEFAULT_MODEL, newConfig, type SessionConfig } from './session/config.ts';
 import { Connection } from './session/connection.ts';
+import { type Line, socketLine } from './session/line.ts';
 import { Session, type SimulatorSession } from './session/session.ts';
 import { XaiDialect } from './xai/dialect.ts';
 import type { Wire } from './wire.ts';
@@ -46,6 +50,10 @@ export interface SimulatorOptions {
   /** Length of a session in milliseconds, after which it expires. Default 60 minutes. */
   sessionMaxMs?: number;
   limits?: Partial<SimulatorLimits>;
+  /** What answers WebRTC offers. Default: node-datachannel where it loads, else werift. */
+  mediaDriver?: MediaDriver;
+  /** Whether client secrets may attach a sideband, as they could before September 2026. Default false. */
+  secretsAttach?: boolean;
 }
 
 /** A running simulator. */
@@ -58,6 +66,8 @@ export interface Simulator extends AsyncDisposable {
   readonly tls?: { readonly url: string; readonly wsUrl: string; readonly ca: string };
   /** The live sessions. */
   sessions(): SimulatorSession[];
+  /** The live calls: sessions over WebRTC. */
+  calls(): SimulatorCall[];
   /** Faults to come. */
   readonly faults: FaultPlan;
   /** Cuts every session and stops listening. */
@@ -83,6 +93,26 @@ export async function startSimulator(options: SimulatorOptions = {}): Promise<Si
   const resumable = new Resumable();
   const secrets = new ClientSecrets(clock, limits.secrets, sessionMaxMs);
   const { keys } = options;
+  const expiresAt = () => Math.floor((clock.now() + sessionMaxMs) / 1000);
+  const shared = {
+    script: options.script ?? DEFAULT_SCRIPT,
+    voice,
+    clock,
+    faults,
+    pace,
+    maxMs: sessionMaxMs,
+    limits,
+  };
+  const calls = new Calls({
+    host,
+    driver: options.mediaDriver,
+    clock,
+    faults,
+    limits,
+    shared,
+    began: (session) => sessions.add(session),
+    ended: (session) => sessions.delete(session),
+  });
   const door: Door = {
     secrets,
     faults,
@@ -93,10 +123,14 @@ export async function startSimulator(options: SimulatorOptions = {}): Promise<Si
       models: options.models ?? null,
       deniedModels: options.deniedModels ?? [],
       defaultModel: DEFAULT_MODEL,
+      isCall: (id) => calls.find(id) !== null,
+      secretsAttach: options.secretsAttach ?? false,
     },
+    calls,
+    expiresAt,
     hasRoom: () => sessions.size < limits.sessions,
     open: (socket, verdict) => {
-      const config = configFor(verdict, Math.floor((clock.now() + sessionMaxMs) / 1000));
+      const config = configFor(verdict, expiresAt());
       const occasion = { session: config.id, model: config.model };
       const bridge = {
         clock,
@@ -107,22 +141,12 @@ export async function startSimulator(options: SimulatorOptions = {}): Promise<Si
       const gemini = { pace, max_ms: sessionMaxMs, items: () => session.items(), resumable };
       const front = frontOf(verdict.wire, bridge, gemini, config.expires_at);
       const dialect = verdict.wire === 'xai' ? new XaiDialect() : front;
-      const connection = new Connection(socket, occasion, faults, clock, limits, dialect);
-      const script = options.script ?? DEFAULT_SCRIPT;
-      const session = new Session({
-        connection,
-        config,
-        script,
-        voice,
-        clock,
-        faults,
-        pace,
-        maxMs: sessionMaxMs,
-        limits,
-        dialect,
-      });
+      const connection = new Connection({ occasion, faults, clock, limits, dialect });
+      const line = socketLine(socket);
+      connection.attach(line);
+      const session = new Session({ ...shared, connection, config, playout: null, dialect });
       sessions.add(session);
-      attach(socket, session, front, faults, clock, () => sessions.delete(session));
+      attach(socket, line, session, front, faults, clock, () => sessions.delete(session));
     },
   };
   const listeners: Listener[] = [];
@@ -141,6 +165,7 @@ export async function startSimulator(options: SimulatorOptions = {}): Promise<Si
     tls = { url: `https://${at}`, wsUrl: `wss://${at}/v1/realtime`, ca: certificate.cert };
   }
   const close = async () => {
+    await calls.close();
     for (const session of sessions) session.end();
     sessions.clear();
     await Promise.all(listeners.map((listener) => listener.close()));
@@ -151,6 +176,7 @@ export async function startSimulator(options: SimulatorOptions = {}): Promise<Si
     wsUrl: `ws://${at}/v1/realtime`,
     ...(tls ? { tls } : {}),
     sessions: () => [...sessions],
+    calls: () => calls.all(),
     faults,
     close,
     [Symbol.asyncDispose]: close,
@@ -179,6 +205,7 @@ function frontOf(
 
 function attach(
   socket: WebSocket,
+  line: Line,
   session: Session,
   front: GeminiFront | LiveFront | undefined,
   faults: FaultPlan,
@@ -193,10 +220,10 @@ function attach(
   });
   const fault = faults.take('connected', { model: session.model, session: session.id });
   if (fault?.kind === 'delay') {
-    clock.after(fault.ms, () => session.begin());
+    clock.after(fault.ms, () => session.begin(line));
     return;
   }
   // A frame out of the blue comes before anything else; the other faults strike in place of the greeting.
   if (fault) session.strike(fault);
-  if (!fault || fault.kind === 'frame' || fault.kind === 'stall' || fault.kind === 'rate_limit') session.begin();
+  if (!fault || fault.kind === 'frame' || fault.kind === 'stall' || fault.kind === 'rate_limit') session.begin(line);
 }

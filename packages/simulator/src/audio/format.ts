@@ -7,6 +7,9 @@ export function rateOf(format: AudioFormat): number {
   return format.type === 'audio/pcm' ? 24_000 : 8_000;
 }
 
+/** What the media of a call carries, once it is decoded. */
+export const CALL_FORMAT: AudioFormat = { type: 'audio/pcm', rate: 24_000 };
+
 /** The bytes of a wire format as samples at its own rate. A last odd byte of PCM is left out. */
 export function samplesOf(bytes: Uint8Array, format: AudioFormat): Int16Array {
   if (format.type === 'audio/pcmu') return decodeMulaw(bytes);

@@ -11,6 +11,8 @@ export type Verdict =
       error: { message: string; type: string; code: string | null; param: string | null };
     }
   | { kind: 'close'; code: number; error: { message: string; code: string | null } | null; reason: string }
+  /** A sideband of a call. */
+  | { kind: 'attach'; callId: string }
   | {
       kind: 'open';
       type: 'realtime' | 'transcription';
@@ -29,6 +31,10 @@ export interface Access {
   /** Models that no key has access to. */
   deniedModels: readonly string[];
   defaultModel: string;
+  /** Whether a call has that id. */
+  isCall: (id: string) => boolean;
+  /** Whether client secrets may attach to calls, as they could before September 2026. */
+  secretsAttach: boolean;
 }
 
 /** Where each wire is found: OpenAI's, Azure's resource, and xAI's, which has OpenAI's path on a host of its own. */
@@ -51,7 +57,6 @@ export function judge(request: IncomingMessage, access: Access): Verdict {
     return http(404, `Invalid URL (GET ${url.pathname})`, null);
   }
   const callId = url.searchParams.get('call_id');
-  if (callId !== null) return http(404, 'No session found for the provided call_id', 'call_id_not_found', '');
   const protocols = protocolsOf(request);
   if (request.headers['openai-beta']?.includes('realtime=v1') || protocols.includes('openai-beta.realtime-v1')) {
     const message = 'The Realtime Beta API is no longer available. Please use the GA Realtime API.';
@@ -70,6 +75,10 @@ export function judge(request: IncomingMessage, access: Access): Verdict {
   const secret = access.findSecret(key);
   if (!secret && (key.startsWith('ek_') || !access.isKey(key))) {
     return close(3000, `Incorrect API key provided: ${key.slice(0, 3)}***.`, 'invalid_api_key');
+  }
+  if (callId !== null && wire === 'openai') {
+    if (access.isCall(callId) && (!secret || access.secretsAttach)) return { kind: 'attach', callId };
+    return http(404, 'No session found for the provided call_id', 'call_id_not_found', '');
   }
   const model = url.searchParams.get('model') ?? secret?.model ?? access.defaultModel;
   if (access.deniedModels.includes(model)) {

@@ -1,15 +1,16 @@
-import { createServer, type IncomingMessage, type Server, STATUS_CODES } from 'node:http';
+import { createServer, type IncomingMessage, type Server, type ServerResponse, STATUS_CODES } from 'node:http';
 import { createServer as createTlsServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { type WebSocket, WebSocketServer } from 'ws';
 import type { Clock } from '../clock.ts';
-import type { Fault, FaultPlan } from '../faults.ts';
+import type { Calls } from '../call/calls.ts';
+import type { FaultPlan } from '../faults.ts';
 import { newEventId } from '../session/connection.ts';
 import { WireError } from '../session/wire-error.ts';
 import type { ClientSecrets } from './client-secrets.ts';
 import { type Access, judge, type Verdict } from './handshake.ts';
-import { errorBody, noiseHeaders, rest } from './rest.ts';
+import { errorBody, faultBody, noiseHeaders, rest } from './rest.ts';
 import type { Certificate } from './tls.ts';
 
 // Sockets and requests at the door: plain or TLS, the same behaviour behind both.
@@ -24,6 +25,9 @@ export interface Door {
   clock: Clock;
   /** Whether one more session fits. */
   hasRoom(): boolean;
+  calls: Calls;
+  /** When a session that begins now expires, in Unix seconds. */
+  expiresAt(): number;
   /** Takes over a socket whose handshake went well. */
   open(socket: WebSocket, verdict: Verdict & { kind: 'open' }): void;
 }
@@ -40,8 +44,7 @@ export async function listen(
   certificate: Certificate | null,
   door: Door,
 ): Promise<Listener> {
-  const answer = (request: IncomingMessage, response: Parameters<typeof rest>[1]) =>
-    rest(request, response, door.secrets, door.access.isKey);
+  const answer = (request: IncomingMessage, response: ServerResponse) => rest(request, response, door);
   const server: Server = certificate ? createTlsServer(certificate, answer) : createServer(answer);
   const sockets = new WebSocketServer({
     noServer: true,
@@ -82,24 +85,23 @@ export async function listen(
 function upgrade(request: IncomingMessage, socket: Duplex, head: Buffer, sockets: WebSocketServer, door: Door): void {
   const verdict = judge(request, door.access);
   const model = verdict.kind === 'open' ? verdict.model : undefined;
-  const fault = door.faults.take('upgrade', { model });
+  const call = verdict.kind === 'attach' ? door.calls.find(verdict.callId) : null;
+  const fault = door.faults.take(call ? 'sideband' : 'upgrade', { model, session: call?.session });
   if (fault?.kind === 'drop') return void socket.destroy();
   if (fault?.kind === 'stall') return;
   if (fault?.kind === 'status') return refuse(socket, fault.status, faultBody(fault));
   const accept = () => {
     if (socket.destroyed) return;
     if (verdict.kind === 'http') return refuse(socket, verdict.status, errorBody(verdict.error));
-    if (verdict.kind === 'open' && !door.hasRoom()) {
-      return refuse(
-        socket,
-        503,
-        errorBody({ message: 'The simulator is at its limit of sessions.', type: 'server_error' }),
-      );
+    if (verdict.kind === 'open' ? !door.hasRoom() : call && !call.hasRoom) {
+      return refuse(socket, 503, errorBody({ message: 'The simulator is at its limit.', type: 'server_error' }));
     }
     sockets.handleUpgrade(request, socket, head, (webSocket) => {
       // Errors of a socket (a broken frame, a reset) end in its close event, which is where they are handled.
       webSocket.on('error', () => undefined);
-      if (verdict.kind === 'open') door.open(webSocket, verdict);
+      if (call) call.attach(webSocket);
+      else if (verdict.kind === 'attach') webSocket.terminate();
+      else if (verdict.kind === 'open') door.open(webSocket, verdict);
       else turnAway(webSocket, verdict);
     });
   };
@@ -114,17 +116,6 @@ function turnAway(socket: WebSocket, { code, error, reason }: Verdict & { kind: 
     socket.send(JSON.stringify({ event_id: newEventId(), ...event }));
   }
   socket.close(code, reason);
-}
-
-function faultBody(fault: Fault & { kind: 'status' }): string {
-  if (typeof fault.body === 'string') return fault.body;
-  if (fault.body !== undefined) return JSON.stringify(fault.body);
-  const limited = fault.status === 429;
-  return errorBody({
-    message: limited ? 'Rate limit reached. Please try again later.' : (STATUS_CODES[fault.status] ?? 'Error'),
-    type: limited ? 'rate_limit_error' : fault.status >= 500 ? 'server_error' : 'invalid_request_error',
-    code: limited ? 'rate_limit_exceeded' : null,
-  });
 }
 
 function refuse(socket: Duplex, status: number, body: string): void {

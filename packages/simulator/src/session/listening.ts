@@ -1,7 +1,7 @@
 import { newId } from '@parley/core';
 import { samplesOf } from '../audio/format.ts';
 import type { Clock } from '../clock.ts';
-import type { ClientEvent, TurnDetection } from '../wire.ts';
+import type { AudioFormat, ClientEvent, TurnDetection } from '../wire.ts';
 import type { SessionConfig } from './config.ts';
 import type { Connection } from './connection.ts';
 import type { Conversation } from './conversation.ts';
@@ -19,6 +19,8 @@ export interface ListeningParts {
   items: Items;
   clock: Clock;
   config: () => SessionConfig;
+  /** The format that sound comes in. */
+  format: () => AudioFormat;
   turnMsMax: number;
   /** The user speaks over the answer. */
   interrupt: () => void;
@@ -35,8 +37,7 @@ export class Listening {
 
   constructor(parts: ListeningParts) {
     this.#parts = parts;
-    const { format, turn_detection: detection } = parts.config().audio.input;
-    this.#buffer = new InputBuffer(format, detection, parts.turnMsMax);
+    this.#buffer = new InputBuffer(parts.format(), this.#detection, parts.turnMsMax);
     this.#idle = new IdleTimer(parts.clock, (startMs) => this.#idleTimeout(startMs));
   }
 
@@ -46,7 +47,7 @@ export class Listening {
 
   /** The session's settings changed. */
   configure(): void {
-    this.#buffer.configure(this.#parts.config().audio.input.format, this.#detection);
+    this.#buffer.configure(this.#parts.format(), this.#detection);
   }
 
   append(event: ClientEvent): void {
@@ -59,8 +60,13 @@ export class Listening {
       throw new WireError('invalid_value', message, 'audio');
     }
     this.appends++;
-    this.audioBytesIn += bytes.length;
-    const happened = this.#buffer.append(samplesOf(bytes, this.#parts.config().audio.input.format));
+    this.hear(samplesOf(bytes, this.#parts.format()), bytes.length);
+  }
+
+  /** Takes sound. Throws the error event where it does not fit. */
+  hear(samples: Int16Array, bytes: number): void {
+    this.audioBytesIn += bytes;
+    const happened = this.#buffer.append(samples);
     if (happened === null) return;
     if (happened === 'full') {
       const message = `The input audio buffer is at its limit of ${this.#parts.turnMsMax} ms; commit or clear it.`;

@@ -9,13 +9,20 @@ import { outputAudioTokens, textTokens, type Tokens } from './usage.ts';
 // The one content part of an assistant message while it is being said: its deltas, and its done events, which say
 // what the deltas said, also when the part is cut short.
 
+/** What the sound of a part belongs to. */
+export interface PartSound {
+  responseId: string;
+  itemId: string;
+  /** The constant beginning of its audio frames, up to their event id. */
+  head: string;
+}
+
 export class MessagePart {
   readonly entry: Entry;
   readonly #host: ResponseHost;
   readonly #audible: boolean;
   readonly #address: Wire;
-  /** The constant beginning of its audio frames. */
-  readonly #audioHead: string;
+  readonly #sound: PartSound;
   #text = '';
   #sentMs = 0;
 
@@ -33,7 +40,8 @@ export class MessagePart {
     this.#host = host;
     this.#audible = audible;
     this.#address = { response_id: responseId, item_id: id, output_index: outputIndex, content_index: 0 };
-    this.#audioHead = `{"type":"response.output_audio.delta","response_id":"${responseId}","item_id":"${id}","output_index":${outputIndex},"content_index":0,"event_id":"`;
+    const head = `{"type":"response.output_audio.delta","response_id":"${responseId}","item_id":"${id}","output_index":${outputIndex},"content_index":0,"event_id":"`;
+    this.#sound = { responseId, itemId: id, head };
   }
 
   /** Milliseconds of sound that were sent. */
@@ -61,7 +69,7 @@ export class MessagePart {
     const delta = utterance.deltas[step] as string;
     this.#sentMs = Math.min(utterance.totalMs, this.#sentMs + utterance.deltaMs);
     // Base64 needs no escaping, so the frame is put together by hand: the long string is copied once.
-    this.#host.sendAudio(this.#audioHead, delta);
+    this.#host.sendAudio(this.#sound, delta);
   }
 
   /** The closing events of the part; the item is complete after them. */

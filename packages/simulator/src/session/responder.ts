@@ -1,3 +1,4 @@
+import { CALL_FORMAT, samplesOf } from '../audio/format.ts';
 import { answer, type Output, type PendingCalls } from '../model.ts';
 import type { Script } from '../script.ts';
 import type { Utterance, Voice } from '../voice.ts';
@@ -8,6 +9,8 @@ import type { SessionConfig } from './config.ts';
 import type { Connection } from './connection.ts';
 import type { Conversation, Entry, Hearing } from './conversation.ts';
 import { hearingOf } from './hearing.ts';
+import type { PartSound } from './message-part.ts';
+import type { Playback } from './playback.ts';
 import { Response, type ResponseHost } from './response.ts';
 import type { ResponseSettings } from './response-params.ts';
 import { add, itemTokens, NO_TOKENS, textTokens, type Tokens } from './usage.ts';
@@ -31,6 +34,8 @@ export interface ResponderParts {
   conversation: Conversation;
   conversationId: string;
   config: () => SessionConfig;
+  /** Where sound goes that is not sent as events. */
+  playback: Playback | null;
   /** Called when the default response is over. */
   replied: (response: Response) => void;
 }
@@ -95,9 +100,11 @@ export class Responder implements ResponseHost {
     response.cancel('client_cancelled');
   }
 
-  /** The user speaks over the answer. */
-  interrupt(): void {
-    this.#default?.cancel('turn_detected');
+  /** The user speaks over the answer, or the client silences it. */
+  interrupt(reason: 'turn_detected' | 'client_cancelled' = 'turn_detected'): void {
+    const { playback } = this.#parts;
+    if (playback) playback.interrupt(() => this.#default?.cancel(reason));
+    else this.#default?.cancel(reason);
   }
 
   close(): void {
@@ -114,9 +121,12 @@ export class Responder implements ResponseHost {
     this.#parts.connection.send(event);
   }
 
-  sendAudio(head: string, delta: string): void {
+  sendAudio({ responseId, itemId, head }: PartSound, delta: string): void {
     this.audioBytesOut += (delta.length * 3) / 4;
-    this.#parts.connection.sendAudio(head, delta);
+    const { playback, connection } = this.#parts;
+    if (!playback) return connection.sendAudio(head, delta);
+    const samples = samplesOf(Buffer.from(delta, 'base64'), CALL_FORMAT);
+    if (!playback.play(responseId, itemId, samples)) throw new Error('the output audio buffer is full');
   }
 
   insert(entry: Entry): string | null {
@@ -175,7 +185,8 @@ export class Responder implements ResponseHost {
 
   async speak(output: Output & { kind: 'say' | 'playback' }, response: Response): Promise<Utterance> {
     const { voice } = this.#parts;
-    const { format } = response.settings;
+    // A call sounds as its media does, whatever the session says about formats.
+    const format = this.#parts.playback ? CALL_FORMAT : response.settings.format;
     if (output.kind === 'playback') return voice.playback(output.audio, format);
     return voice.say(output.text, format, this.#manners.get(response) ?? null, response.signal);
   }
@@ -196,6 +207,7 @@ export class Responder implements ResponseHost {
 
   ended(response: Response): void {
     this.#active.delete(response);
+    this.#parts.playback?.end(response.id);
     this.#remark(response);
     this.#sendRateLimits();
     if (this.#default !== response) return;

@@ -6,7 +6,7 @@ import type { Item, ServerEvent, Wire } from '../wire.ts';
 import type { Utterance } from '../voice.ts';
 import type { Entry } from './conversation.ts';
 import { obfuscation, wordsOf } from './delta.ts';
-import { MessagePart } from './message-part.ts';
+import { MessagePart, type PartSound } from './message-part.ts';
 import type { ResponseSettings } from './response-params.ts';
 import { add, NO_TOKENS, responseUsage, textTokens, type Tokens } from './usage.ts';
 
@@ -27,8 +27,8 @@ export interface ResponseHost {
   pace: number;
   ready(): boolean;
   send(event: ServerEvent): void;
-  /** Sends an audio delta: `head` is the frame up to its event id. */
-  sendAudio(head: string, delta: string): void;
+  /** Sends a piece of sound, in base64. */
+  sendAudio(part: PartSound, delta: string): void;
   /** Decides what to say and to call. Null: the response was ended on the way. */
   plan(response: Response): Promise<Output[] | null>;
   speak(output: Output & { kind: 'say' | 'playback' }, response: Response): Promise<Utterance>;

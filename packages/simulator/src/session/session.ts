@@ -1,5 +1,7 @@
 import { randomSuffix } from '@parley/core';
+import type { Playout } from '@parley/media';
 import type { RawData } from 'ws';
+import { CALL_FORMAT } from '../audio/format.ts';
 import type { Clock, ClockTimer } from '../clock.ts';
 import type { Dialect } from '../dialect.ts';
 import type { Fault, FaultPlan, Occasion } from '../faults.ts';
@@ -10,6 +12,8 @@ import { type ClientEvent, isObject, type Item, type Wire } from '../wire.ts';
 import { type ClientEventType, idOf, readEvent } from './client-event.ts';
 import { configOnWire, patchConfig, type SessionConfig } from './config.ts';
 import type { Connection } from './connection.ts';
+import type { Line } from './line.ts';
+import { Playback } from './playback.ts';
 import { Conversation } from './conversation.ts';
 import { Echo } from './echo.ts';
 import { transcriptionFault } from './hearing.ts';
@@ -33,6 +37,8 @@ export interface SessionParts {
   limits: SimulatorLimits;
   /** The names of its wire, where they are not OpenAI's. */
   dialect?: Dialect | undefined;
+  /** Plays the sound of a call; null where sound is sent as events. */
+  playout: Playout | null;
 }
 
 /** A live session, as tests and dashboards see it. */
@@ -69,10 +75,13 @@ export class Session implements SimulatorSession {
   readonly #responder: Responder;
   readonly #expiry: ClockTimer;
   readonly #echo: Echo | null;
+  readonly #playback: Playback | null;
   #config: SessionConfig;
   /** Frames that wait while a fault delays the session. */
   #held: { data: RawData; binary: boolean }[] | null = null;
   #eventsIn = 0;
+  /** Whether the last sound of a call did not fit. */
+  #full = false;
 
   constructor(parts: SessionParts) {
     const { clock, connection, faults, limits, script } = parts;
@@ -83,12 +92,15 @@ export class Session implements SimulatorSession {
     const conversation = new Conversation({ items: limits.items, audioBytes: limits.audioBytes });
     const config = () => this.#config;
     this.#conversation = conversation;
+    const { playout } = parts;
+    this.#playback = playout && new Playback({ connection, conversation, playout });
     this.#responder = new Responder({
       ...parts,
       occasion: this.#occasion,
       conversation,
       conversationId: `conv_${randomSuffix()}`,
       config,
+      playback: this.#playback,
       replied: (response) => this.#listening.replied(response.playedAtMs),
     });
     this.#items = new Items({
@@ -103,6 +115,7 @@ export class Session implements SimulatorSession {
       items: this.#items,
       clock,
       config,
+      format: () => (playout ? CALL_FORMAT : this.#config.audio.input.format),
       turnMsMax: limits.turnMs,
       interrupt: () => this.#responder.interrupt(),
       respond: (idle) => this.#respondByItself(idle),
@@ -121,6 +134,11 @@ export class Session implements SimulatorSession {
 
   get type(): SessionConfig['type'] {
     return this.#config.type;
+  }
+
+  /** Whether it is a load that is sent back, and no conversation. */
+  get echoes(): boolean {
+    return this.#echo !== null;
   }
 
   get heard(): readonly string[] {
@@ -150,8 +168,23 @@ export class Session implements SimulatorSession {
   }
 
   /** Greets; nothing is sent before. */
-  begin(): void {
-    this.#connection.send({ type: 'session.created', session: this.config() });
+  begin(line: Line): void {
+    this.#connection.sendTo(line, { type: 'session.created', session: this.config() });
+  }
+
+  /** Sound of a call. */
+  hear(samples: Int16Array): void {
+    if (this.#echo) return;
+    try {
+      this.#listening.hear(samples, samples.byteLength);
+    } catch (error) {
+      if (!(error instanceof WireError)) throw error;
+      // There is no event to answer, and sound comes fifty times a second: it is told once until it fits again.
+      if (!this.#full) this.#sendError(error, null);
+      this.#full = true;
+      return;
+    }
+    this.#full = false;
   }
 
   /** The socket is gone. */
@@ -202,7 +235,7 @@ export class Session implements SimulatorSession {
       case 'session.update':
         return this.#update(event);
       case 'input_audio_buffer.append':
-        return this.#listening.append(event);
+        return this.#append(event);
       case 'input_audio_buffer.commit':
         return this.#listening.commit();
       case 'input_audio_buffer.clear':
@@ -219,11 +252,20 @@ export class Session implements SimulatorSession {
         return this.#createResponse(event);
       case 'response.cancel':
         return this.#cancelResponse(event);
-      case 'output_audio_buffer.clear': {
-        const message = 'output_audio_buffer.clear is for WebRTC and SIP; on WebSocket the client holds the sound.';
-        throw new WireError('invalid_value', message, 'type');
-      }
+      case 'output_audio_buffer.clear':
+        return this.#silence();
     }
+  }
+
+  #append(event: ClientEvent): void {
+    if (!this.#playback) return this.#listening.append(event);
+    throw new WireError('invalid_value', 'The sound of a call comes over its media connection.', 'type');
+  }
+
+  #silence(): void {
+    if (this.#playback) return this.#responder.interrupt('client_cancelled');
+    const message = 'output_audio_buffer.clear is for WebRTC and SIP; on WebSocket the client holds the sound.';
+    throw new WireError('invalid_value', message, 'type');
   }
 
   #update(event: ClientEvent): void {

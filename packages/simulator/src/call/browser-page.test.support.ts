@@ -1,0 +1,155 @@
+// A bare page in a real Chromium: its microphone plays a file, and what its loudspeaker gets is kept.
+
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { type Browser, chromium, type Page } from 'playwright-core';
+import { resample } from '../audio/resample.ts';
+import { writeWav } from '../audio/wav.ts';
+import { decodeSpeech } from '../speech.ts';
+import type { ServerEvent, Wire } from '../wire.ts';
+
+const EXECUTABLE = process.env['PARLEY_CHROMIUM'] ?? '/usr/bin/chromium';
+/** Null when it is there. */
+export const NO_CHROMIUM = existsSync(EXECUTABLE)
+  ? null
+  : `no Chromium at ${EXECUTABLE}; PARLEY_CHROMIUM can name another`;
+
+const RATE = 24_000;
+const MIC_RATE = 48_000;
+/** Connecting comes first: nobody speaks the moment a microphone opens. */
+const BEFORE_MS = 2_500;
+
+export class BrowserPage implements AsyncDisposable {
+  readonly page: Page;
+  readonly complaints: string[] = [];
+  readonly #browser: Browser;
+  readonly #server: Server;
+  readonly #folder: string;
+
+  private constructor(browser: Browser, page: Page, server: Server, folder: string) {
+    this.#browser = browser;
+    this.page = page;
+    this.#server = server;
+    this.#folder = folder;
+    page.on('pageerror', (error) => this.complaints.push(error.message));
+    page.on('console', (message) => {
+      const ours = message.text().includes('ScriptProcessorNode is deprecated');
+      if (message.type() === 'error' && !ours) this.complaints.push(message.text());
+    });
+  }
+
+  /** Opens a page that has the files given, by path, as modules. */
+  static async open(hears: Int16Array, files: Record<string, string> = {}): Promise<BrowserPage> {
+    const server = createServer((request, response) => {
+      const file = files[request.url ?? ''];
+      response.setHeader('content-type', file === undefined ? 'text/html' : 'text/javascript');
+      response.end(file ?? '<!doctype html><link rel="icon" href="data:,"><title>call</title>');
+    });
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+    const folder = mkdtempSync(join(tmpdir(), 'parley-call-'));
+    const wav = join(folder, 'microphone.wav');
+    const heard = resample(hears, RATE, MIC_RATE);
+    const silence = (MIC_RATE * BEFORE_MS) / 1000;
+    const pcm = new Int16Array(silence + heard.length + MIC_RATE);
+    pcm.set(heard, silence);
+    writeFileSync(wav, writeWav(pcm, MIC_RATE));
+    const browser = await chromium.launch({
+      executablePath: EXECUTABLE,
+      args: [
+        '--no-sandbox',
+        '--disable-gpu',
+        '--use-fake-device-for-media-stream',
+        '--use-fake-ui-for-media-stream',
+        `--use-file-for-fake-audio-capture=${wav}%noloop`,
+        '--autoplay-policy=no-user-gesture-required',
+      ],
+    });
+    const page = await browser.newPage();
+    await page.addInitScript(KEEP_WHAT_IS_HEARD);
+    await page.goto(`http://127.0.0.1:${(server.address() as AddressInfo).port}/`);
+    return new BrowserPage(browser, page, server, folder);
+  }
+
+  /** Calls as the provider's documentation has it: an offer without candidates, and a data channel. */
+  async call(url: string, key: string): Promise<{ location: string | null }> {
+    const location = await this.page.evaluate<string | null>(`window.call(${JSON.stringify({ url, key })})`);
+    return { location };
+  }
+
+  events(): Promise<ServerEvent[]> {
+    return this.page.evaluate<ServerEvent[]>('window.events');
+  }
+
+  send(event: Wire): Promise<void> {
+    return this.page.evaluate(`window.channel.send(${JSON.stringify(JSON.stringify(event))})`);
+  }
+
+  /** Resolves when that many events of a type have come. */
+  async until(type: string, count = 1): Promise<void> {
+    await this.page.waitForFunction(
+      `window.events.filter((event) => event.type === ${JSON.stringify(type)}).length >= ${count}`,
+      undefined,
+      { timeout: 30_000 },
+    );
+  }
+
+  /** The words of what the loudspeaker got since the page began, or since `forget`. */
+  async words(): Promise<string> {
+    const samples = await this.page.evaluate<number[]>('window.heard.map((x) => Math.round(x * 32767))');
+    const pcm = new Int16Array(samples.length + RATE);
+    pcm.set(samples);
+    return decodeSpeech(pcm, RATE);
+  }
+
+  forget(): Promise<void> {
+    return this.page.evaluate('window.heard.length = 0');
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#browser.close();
+    await new Promise((resolve) => {
+      this.#server.close(resolve);
+      this.#server.closeAllConnections();
+    });
+    rmSync(this.#folder, { recursive: true, force: true });
+  }
+}
+
+const KEEP_WHAT_IS_HEARD = `
+  window.heard = [];
+  window.events = [];
+  window.listen = (stream) => {
+    // Chromium feeds a remote stream to a graph only while an element plays it.
+    const element = new Audio();
+    element.srcObject = stream;
+    element.muted = true;
+    element.play();
+    const context = new AudioContext({ sampleRate: ${RATE} });
+    const ear = context.createScriptProcessor(4096, 1, 1);
+    ear.onaudioprocess = ({ inputBuffer }) => window.heard.push(...inputBuffer.getChannelData(0));
+    context.createMediaStreamSource(stream).connect(ear);
+    ear.connect(context.destination);
+    window.kept = [element, context, ear];
+  };
+  window.microphone = () => navigator.mediaDevices.getUserMedia({
+    audio: { echoCancellation: false, noiseSuppression: false, autoGainControl: false },
+  });
+  window.call = async ({ url, key }) => {
+    const peer = (window.peer = new RTCPeerConnection());
+    peer.ontrack = ({ streams, track }) => window.listen(streams[0] ?? new MediaStream([track]));
+    for (const track of (await window.microphone()).getTracks()) peer.addTrack(track);
+    window.channel = peer.createDataChannel('oai-events');
+    window.channel.onmessage = ({ data }) => window.events.push(JSON.parse(data));
+    await peer.setLocalDescription(await peer.createOffer());
+    const response = await fetch(url + '/v1/realtime/calls', {
+      method: 'POST',
+      headers: { authorization: 'Bearer ' + key, 'content-type': 'application/sdp' },
+      body: peer.localDescription.sdp,
+    });
+    await peer.setRemoteDescription({ type: 'answer', sdp: await response.text() });
+    return response.headers.get('location');
+  };
+`;
