@@ -18,7 +18,15 @@ export const StartRequest = z
   .meta({ id: 'StartRequest' });
 
 export const SessionUrls = z
-  .object({ realtime: z.string(), realtime_offer: z.string().optional(), realtime_call: z.string().optional(), events: z.string(), tools: z.string(), close: z.string(), workflow: z.string() })
+  .object({
+    realtime: z.string(),
+    realtime_offer: z.string().optional(),
+    realtime_call: z.string().optional(),
+    events: z.string(),
+    tools: z.string(),
+    close: z.string(),
+    workflow: z.string(),
+  })
   .meta({ id: 'SessionUrls', description: 'Paths on the server that answered; nothing is built from a Host header.' });
 
 export const IceServer = z

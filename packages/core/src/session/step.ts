@@ -58,6 +58,8 @@ function effectsOf(state: SessionState, entry: EventRecord): Effect[] {
         },
       );
     case 'provider.failed':
+      // Nobody can say what a session is that could not be put right.
+      if (entry.command_id === 'restore') return close(state, 'tampered', 'server', entry.error);
       return failed(state, entry);
     case 'call.offered':
       // Of changes from now on the new call was not told.
