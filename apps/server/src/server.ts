@@ -17,6 +17,7 @@ import { accessRoutes } from './gateway/access-routes.ts';
 import { agentRoutes } from './gateway/agent-routes.ts';
 import { executionRoutes } from './gateway/execution-routes.ts';
 import { healthRoutes } from './gateway/health-routes.ts';
+import { callRoutes } from './gateway/call-routes.ts';
 import { createHttp } from './gateway/http.ts';
 import { servePages } from './gateway/pages.ts';
 import type { Route } from './gateway/route.ts';
@@ -44,6 +45,9 @@ export interface RunningServer {
 
 /** How long clients and agents have to answer the closing handshake. */
 const SOCKET_CLOSE_MS = 1000;
+
+/** How long providers have to be told of calls that are over. */
+const HANG_UP_MS = 3000;
 
 const VERSION = (JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as { version: string })
   .version;
@@ -121,7 +125,8 @@ async function wire(
 
   const streams = new EventStreams(limits.event_streams_max);
   const routes: Route[] = [
-    ...sessionRoutes({ sessions, store, tokens, streams, now }),
+    ...sessionRoutes({ sessions, store, tokens, streams, ice_servers: config.ice_servers, now }),
+    ...callRoutes({ sessions, ice_servers: config.ice_servers, offer_ms: limits.offer_ms }),
     ...executionRoutes(executions, sessions, streams),
     ...agentRoutes(agents),
     ...accessRoutes(keys, now),
@@ -183,6 +188,7 @@ async function wire(
     const deadline = performance.now() + drain_ms;
     agents.drain(drain_ms);
     await sessions.drain(drain_ms);
+    await sessions.hungUp(HANG_UP_MS);
     await executions.drain(Math.max(0, deadline - performance.now()));
     agents.close();
     // The HTTP server is closed when its last socket is: one that does not answer the close must not hold it up.
