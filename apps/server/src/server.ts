@@ -24,6 +24,7 @@ import type { Route } from './gateway/route.ts';
 import { sessionRoutes } from './gateway/session-routes.ts';
 import { Sockets } from './gateway/sockets.ts';
 import { EventStreams } from './gateway/sse.ts';
+import { Bridges } from './sessions/bridge/bridges.ts';
 import { sessionHost } from './sessions/host.ts';
 import { Sessions } from './sessions/sessions.ts';
 import { openSqliteStore } from './store/sqlite-store.ts';
@@ -107,6 +108,12 @@ async function wire(
     log: logger,
     limits: { unfinished_max: limits.executions_max, recovery_ms: limits.agent_resume_ms },
   });
+  const bridges = new Bridges({
+    max: limits.bridges_max,
+    ports: config.rtc,
+    ice_servers: config.ice_servers,
+    ...limits,
+  });
   const sessions = new Sessions({
     store,
     agents,
@@ -115,6 +122,7 @@ async function wire(
     logger,
     metrics,
     now,
+    bridges,
     ...limits,
   });
   agents.attach(executions, sessionHost(sessions));
@@ -157,6 +165,7 @@ async function wire(
     now,
   });
   metrics.gauge('parley_sessions_open', 'Sessions that are open.', () => sessions.size);
+  metrics.gauge('parley_bridged_calls_open', 'Calls whose media end here.', () => bridges.size);
   metrics.gauge('parley_executions_running', 'Executions that are queued or running.', () => executions.running);
   metrics.gauge('parley_sockets_open', 'Sockets of clients and agents.', () => sockets.size);
   metrics.gauge('parley_store_units_waiting', 'Units that wait for the disk.', () => store.stats().units_waiting);

@@ -9,7 +9,7 @@ import {
   ParleyError,
 } from '@parley/core';
 import type { Sessions } from '../sessions/sessions.ts';
-import type { Route, RouteContext } from './route.ts';
+import { enumQuery, type Route, type RouteContext } from './route.ts';
 
 export interface CallRouteDeps {
   sessions: Sessions;
@@ -32,14 +32,16 @@ export function callRoutes({ sessions, ice_servers, offer_ms }: CallRouteDeps): 
       request: 'OfferRequest',
       text: { type: SDP, bytes_max: LIMITS.offer_bytes_max },
       response: 'OfferResponse',
+      query: { events: '`parley`: entries of the log on the data channel too, where it ends here (media: bridge)' },
       status: 201,
       async handle(context) {
-        const { params, body, reply } = context;
+        const { params, body, query, reply } = context;
         const session_id = params['id'] as string;
         const session = await sessions.live(session_id);
         const sdp = typeof body === 'string' ? body : (body as OfferRequest).sdp;
         checkOffer(sdp);
-        const answer_sdp = await answered((signal) => session.offer(sdp, signal), reply, offer_ms);
+        const wantsEvents = enumQuery(query, 'events', ['parley']) === 'parley';
+        const answer_sdp = await answered((signal) => session.offer(sdp, signal, wantsEvents), reply, offer_ms);
         reply.header('location', `/api/v1/sessions/${session_id}/realtime-call`).header('x-session-id', session_id);
         if (wantsJson(context)) return { answer_sdp } satisfies OfferResponse;
         reply.type(SDP);

@@ -124,7 +124,7 @@ export class Sockets {
         throw new ParleyError('failed_precondition', "this session has transport 'webrtc': offer a call instead");
       }
       ws.resume();
-      session.client.attach(acceptFrameSocket(ws), wantsEvents);
+      session.client.attach(acceptFrameSocket(ws), { wantsEvents });
     } catch (caught) {
       ws.resume();
       closeWith(ws, caught);

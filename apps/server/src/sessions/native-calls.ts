@@ -85,6 +85,11 @@ export class NativeCalls implements CallPort {
     }
   }
 
+  /** Its media are played at the provider, which tells what was heard. */
+  told<T>(event: T): T {
+    return event;
+  }
+
   hangUp(reason: string): void {
     this.#offering?.abort();
     this.#end(reason, { code: 1000, reason });

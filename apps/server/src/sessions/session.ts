@@ -20,6 +20,8 @@ import type { AgentDirectory, ExecutionEngine, HandlerLink, SessionChange } from
 import type { Store } from '../store/store.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
+import { BridgeCalls } from './bridge/bridge-calls.ts';
+import type { Bridges } from './bridge/bridges.ts';
 import type { CallPort, CallStatus } from './call-port.ts';
 import { ClientPort } from './client-port.ts';
 import { HandlerPort } from './handler-port.ts';
@@ -43,6 +45,7 @@ export interface SessionDeps {
   client_hard_bytes: number;
   client_patience_ms: number;
   sideband_ms: number;
+  bridges: Bridges;
   /** A hang-up that goes on after its session ended. */
   pending: (hangUp: Promise<unknown>) => void;
   /** It is closed and on disk. */
@@ -98,18 +101,28 @@ export class Session {
       connected: (media, id) => this.#connected(media, id),
       event: (event) => this.#fromModel(event),
     });
-    this.#calls = this.#callPort();
+    this.#calls = this.#callPort(allowed);
   }
 
   get id(): string {
     return this.#start.session_id;
   }
 
-  #callPort(): CallPort | null {
+  #callPort(allowed: readonly ClientEventName[]): CallPort | null {
     const { transport, media, session_id } = this.#start;
     if (transport !== 'webrtc') return null;
-    const { model, logger, sideband_ms, pending } = this.#deps;
-    if (media === 'bridge') return null;
+    const { model, logger, sideband_ms, pending, bridges, now } = this.#deps;
+    if (media === 'bridge') {
+      return new BridgeCalls({
+        bridges,
+        client: this.client,
+        log: this.log,
+        record: (event) => this.record(event),
+        listens: allowed.includes('audio'),
+        truncate: (item_id, audio_ms) => this.#provider.send({ type: 'truncate', item_id, audio_ms }),
+        now,
+      });
+    }
     return new NativeCalls({
       session_id,
       model,
@@ -206,9 +219,9 @@ export class Session {
   }
 
   /** Answers a client's WebRTC offer. */
-  async offer(sdp: string, signal: AbortSignal): Promise<string> {
+  async offer(sdp: string, signal: AbortSignal, wantsEvents: boolean): Promise<string> {
     this.#checkOpen();
-    return this.#call().offer(sdp, signal);
+    return this.#call().offer(sdp, signal, wantsEvents);
   }
 
   /** How its WebRTC call is. */
@@ -310,7 +323,8 @@ export class Session {
     ]);
   }
 
-  #fromModel(event: ModelEvent): void {
+  #fromModel(came: ModelEvent): void {
+    const event = this.#calls?.told(came, this.state) ?? came;
     this.record(event.type === 'tool.called' ? { ...event, execution_id: newId('execution') } : event);
   }
 

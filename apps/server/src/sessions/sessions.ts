@@ -6,6 +6,7 @@ import type { AgentDirectory, ExecutionEngine } from '../agents/ports.ts';
 import type { ClaimRow, SessionQuery, Store, Write } from '../store/store.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
+import type { Bridges } from './bridge/bridges.ts';
 import { admit } from './admission.ts';
 import { recoverSession } from './recovery.ts';
 import { newResource, rootExecution } from './resource.ts';
@@ -25,6 +26,7 @@ export interface SessionsDeps {
   client_hard_bytes: number;
   client_patience_ms: number;
   sideband_ms: number;
+  bridges: Bridges;
 }
 
 export interface Started {
@@ -140,6 +142,7 @@ export class Sessions {
       client_hard_bytes: this.#deps.client_hard_bytes,
       client_patience_ms: this.#deps.client_patience_ms,
       sideband_ms: this.#deps.sideband_ms,
+      bridges: this.#deps.bridges,
       pending: (hangUp) => this.#pending(hangUp),
       ended: (ended, closed) => this.#ended(ended, closed),
       lost: (lost) => this.#remove(lost, target),
