@@ -168,7 +168,10 @@ export class BridgeCalls implements CallPort {
     const error =
       end.kind === 'failed'
         ? end.error
-        : new ParleyError('cancelled', `the peer connection was closed by ${end.by === 'us' ? 'this server' : 'the client'}`);
+        : new ParleyError(
+            'cancelled',
+            `the peer connection was closed by ${end.by === 'us' ? 'this server' : 'the client'}`,
+          );
     this.#options.record({ type: 'call.failed', connection_id: call.connection_id, error: error.toObject() });
   }
 
