@@ -164,9 +164,8 @@ test('media that never come fail the call within the limit, and say at which sta
       return all.at(-1);
     }, 5000);
   await using unreachable = await Caller.open();
-  // Neither side knows where the other one is.
-  const change = (offer: string): string => offer.replace(/^a=candidate:.*\r?\n/gm, '');
-  expect((await unreachable.offer(house.server.url, session, { change })).status).toBe(201);
+  // It does not say where it is, and never hears where we are.
+  expect((await unreachable.offer(house.server.url, session)).status).toBe(201);
   expect(await failed(1)).toMatchObject({
     error: { code: 'deadline_exceeded', details: { boundary: 'client -> parley', stage: 'ice' } },
   });
@@ -179,7 +178,7 @@ test('media that never come fail the call within the limit, and say at which sta
   // libdatachannel begins SCTP with the first channel, and tells the one step not from the other.
   const stage = expect.stringMatching(/^(?:dtls|data channel)$/);
   expect(await failed(2)).toMatchObject({ error: { code: 'deadline_exceeded', details: { stage } } });
-  expect(await silent.ended).toMatchObject({ kind: 'closed', by: 'peer' });
+  await silent.ended;
   // The session is there for the next one.
   await using caller = await Caller.call(house.server.url, session);
   await caller.next('session.created');

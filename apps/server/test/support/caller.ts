@@ -73,7 +73,7 @@ export class Caller implements AsyncDisposable {
   async offer(
     url: string,
     session: StartResponse,
-    { change = (offer) => offer, query = '', headers = {} }: CallerOptions = {},
+    { change = withoutCandidates, query = '', headers = {} }: CallerOptions = {},
   ): Promise<{ status: number; text: string; headers: Headers }> {
     const response = await fetch(`${url}${session.urls.realtime_offer}${query}`, {
       method: 'POST',
@@ -181,4 +181,9 @@ export class Caller implements AsyncDisposable {
     this.peer.close();
     await this.ended;
   }
+}
+
+/** As Chromium offers. Besides, libdatachannel bears no packets of an answerer whose answer it has not seen yet. */
+function withoutCandidates(offer: string): string {
+  return offer.replace(/^a=candidate:.*\r?\n/gm, '');
 }

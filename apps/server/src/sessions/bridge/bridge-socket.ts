@@ -6,10 +6,10 @@
 // P2  Sound comes as media only: an append over the data channel is refused.
 
 import { newId } from '@parley/core';
-import { type MediaChannel, type MediaPeer, OpusIn } from '@parley/media';
+import { type CutPart, type MediaChannel, type MediaPeer, OpusIn } from '@parley/media';
 import { type FrameClose, type FrameSocket, frameType } from '@parley/transport';
-import { type Heard, Playout } from './playout.ts';
 import { appendOf, idOf, samplesOf } from './sound.ts';
+import { Speaker } from './speaker.ts';
 
 export interface BridgeSocketOptions {
   peer: MediaPeer;
@@ -30,7 +30,7 @@ const WAITING_MAX = 500;
 export class BridgeSocket implements FrameSocket {
   readonly id: string;
   readonly #options: BridgeSocketOptions;
-  readonly #playout: Playout;
+  readonly #speaker: Speaker;
   readonly #ear: OpusIn;
   readonly #onClose: ((close: FrameClose) => void)[] = [];
   #listener: ((frame: Buffer) => void) | null = null;
@@ -38,13 +38,13 @@ export class BridgeSocket implements FrameSocket {
   #paused = false;
   #closed: FrameClose | null = null;
   /** What was heard of the answers that were cut last. */
-  #heard: readonly Heard[] = [];
+  #heard: readonly CutPart[] = [];
 
   constructor(id: string, options: BridgeSocketOptions) {
     this.id = id;
     this.#options = options;
     const { peer, channel } = options;
-    this.#playout = new Playout({
+    this.#speaker = new Speaker({
       send: (packet, timestamp, marker) => void peer.sendAudio(packet, timestamp, marker),
       started: (response_id) => this.#tell('output_audio_buffer.started', response_id),
       stopped: (response_id) => {
@@ -54,7 +54,6 @@ export class BridgeSocket implements FrameSocket {
     });
     this.#ear = new OpusIn({ onPcm: (samples) => this.#hear(samples) });
     if (options.listens) peer.onAudio((packet) => this.#ear.push(packet));
-    this.#playout.start();
     channel.onClose(() => this.#over({ code: 1006, reason: 'the data channel was closed' }));
     peer.onEnd((end) => {
       const reason = end.kind === 'failed' ? end.error.message : 'the peer connection was closed';
@@ -72,7 +71,7 @@ export class BridgeSocket implements FrameSocket {
 
   /** Answers whose sound did not fit into the playout buffer lost so many frames. */
   get dropped(): number {
-    return this.#playout.dropped;
+    return this.#speaker.dropped;
   }
 
   send(frame: Buffer | string): void {
@@ -87,15 +86,10 @@ export class BridgeSocket implements FrameSocket {
         this.#speak(frame);
         return;
       case 'response.created':
-        this.#responseIn(frame, (response_id) => this.#playout.generating(response_id));
+        this.#responseIn(frame, (response_id) => this.#speaker.generating(response_id));
         break;
-      case 'response.output_audio.done': {
-        const response_id = idOf(frame, 'response_id');
-        if (response_id !== null) this.#playout.finish(response_id, idOf(frame, 'item_id') ?? undefined);
-        break;
-      }
       case 'response.done':
-        this.#responseIn(frame, (response_id) => this.#playout.finish(response_id));
+        this.#responseIn(frame, (response_id) => this.#speaker.finish(response_id));
         break;
       case 'input_audio_buffer.speech_started':
         channel.send(frame);
@@ -115,12 +109,12 @@ export class BridgeSocket implements FrameSocket {
 
   /** How much was heard of an answer that was cut a moment ago. */
   heardMs(response_id: string): number | undefined {
-    const of = this.#heard.filter((one) => one.response_id === response_id);
-    return of.length === 0 ? undefined : of.reduce((sum, { heard_ms }) => sum + heard_ms, 0);
+    const parts = this.#heard.filter(({ answer }) => answer === response_id);
+    return parts.length === 0 ? undefined : parts.reduce((sum, { playedMs }) => sum + playedMs, 0);
   }
 
   plays(response_id: string): boolean {
-    return this.#playout.plays(response_id);
+    return this.#speaker.plays(response_id);
   }
 
   pause(): void {
@@ -169,16 +163,15 @@ export class BridgeSocket implements FrameSocket {
     const response_id = idOf(frame, 'response_id');
     const item_id = idOf(frame, 'item_id');
     const samples = samplesOf(frame);
-    if (response_id !== null && item_id !== null && samples) this.#playout.push(response_id, item_id, samples);
+    if (response_id !== null && item_id !== null && samples) this.#speaker.push(response_id, item_id, samples);
   }
 
   #cut(): void {
-    const cut = this.#playout.cut();
-    this.#heard = cut;
-    const [first] = cut;
-    if (!first) return;
-    if (first.started) this.#tell('output_audio_buffer.cleared', first.response_id);
-    for (const { item_id, heard_ms } of cut) this.#options.truncate(item_id, heard_ms);
+    const parts = this.#speaker.cut();
+    this.#heard = parts;
+    const [first] = parts;
+    if (first && first.playedMs > 0) this.#tell('output_audio_buffer.cleared', first.answer);
+    for (const { part, playedMs } of parts) this.#options.truncate(part, playedMs);
   }
 
   #tell(type: string, response_id: string): void {
@@ -222,7 +215,7 @@ export class BridgeSocket implements FrameSocket {
     this.#closed = close;
     this.#waiting = [];
     this.#ear.close();
-    this.#playout.close();
+    this.#speaker.close();
     for (const listener of this.#onClose.splice(0)) listener(close);
   }
 }
