@@ -150,7 +150,10 @@ export const CAPABILITIES: readonly ProviderCapability[] = [
   {
     provider: 'openai_live',
     title: 'OpenAI Live',
-    transports: { webrtc: bridged({ ...SERVER_VAD_WEBSOCKET, push_to_talk: false }), websocket: { ...SERVER_VAD_WEBSOCKET, push_to_talk: false } },
+    transports: {
+      webrtc: bridged({ ...SERVER_VAD_WEBSOCKET, push_to_talk: false }),
+      websocket: { ...SERVER_VAD_WEBSOCKET, push_to_talk: false },
+    },
     audio_input_formats: ['audio/pcm;rate=24000'],
     audio_output_formats: ['audio/pcm;rate=24000'],
     client_truncates: false,
