@@ -104,7 +104,7 @@ class WebRtcCall {
   async say(audio: Int16Array, within_ms: number, signal: AbortSignal): Promise<void> {
     this.#mouth.push(audio);
     this.#mouth.end();
-    const deadline = AbortSignal.any([signal, AbortSignal.timeout(within_ms)]);
+    const deadline = AbortSignal.any([signal, AbortSignal.timeout(Math.ceil(within_ms))]);
     const aborted = new Promise<never>((_, reject) => {
       const stop = (): void => {
         const seconds = Math.round(within_ms / 1000);

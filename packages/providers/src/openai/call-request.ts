@@ -92,7 +92,9 @@ function refusal({ redact }: CallEndpoint, { status, headers, text }: HttpAnswer
   const byStatus = CODE_OF_STATUS[status] ?? (status >= 500 ? 'unavailable' : 'failed_precondition');
   const said = errorIn(text);
   const error = said ? providerError(said, redact) : null;
-  const code = error && error.code !== 'unknown' ? error.code : byStatus;
+  // Every refusal is an `invalid_request_error`; the status says which.
+  const vague = !error || error.code === 'unknown' || error.code === 'invalid_argument';
+  const code = vague ? byStatus : error.code;
   const retry_s = Number(headers['retry-after'] ?? Number.NaN);
   return new ParleyError(code, error?.message ?? `the provider refused the call with HTTP ${status}`, {
     // A 400 with the name of a server error is still a request that will be refused again.
