@@ -34,6 +34,7 @@ export const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   '@parley/bench': [
     '@parley/core',
     '@parley/transport',
+    '@parley/media',
     '@parley/providers',
     '@parley/client',
     '@parley/session',
@@ -41,7 +42,14 @@ export const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     '@parley/server',
   ],
   // The demonstration of npm start runs the whole house in one process.
-  '@parley/examples': ['@parley/core', '@parley/session', '@parley/client', '@parley/simulator', '@parley/server'],
+  '@parley/examples': [
+    '@parley/core',
+    '@parley/media',
+    '@parley/session',
+    '@parley/client',
+    '@parley/simulator',
+    '@parley/server',
+  ],
 };
 
 /** Packages whose imports are bundled into what they ship, so that devDependencies suffice. */

@@ -6,7 +6,8 @@ import { z } from 'zod';
 import { ORDERS, sentence } from './orders.ts';
 
 const provider = process.env['PARLEY_EXAMPLE_PROVIDER'] || 'simulator';
-const live: SessionOptions = { provider, transport: 'websocket', voice: 'marin' };
+const transport = process.env['PARLEY_EXAMPLE_TRANSPORT'] || 'websocket';
+const live: SessionOptions = { provider, transport, voice: 'marin' };
 
 const support = new Agent('support');
 

@@ -1,7 +1,8 @@
 // What a control plane is told at the start: options of `startServer`, or the environment for `main.ts`.
 
-import { LIMITS as CONTRACT_LIMITS, ParleyError, TIMES } from '@parley/core';
+import { type IceServer, LIMITS as CONTRACT_LIMITS, ParleyError, TIMES } from '@parley/core';
 import { providersFromEnv } from '@parley/providers';
+import { iceServers, iceServersOf, type MediaPorts, mediaPorts } from './rtc-config.ts';
 
 export interface ProviderSettings {
   base_url: string;
@@ -33,6 +34,15 @@ export interface ServerLimits {
   agent_resume_ms: number;
   /** One frame of an agent. Its registration is the largest: an agent of 50,000 sessions sends about 30 MiB. */
   agent_frame_bytes_max: number;
+  /** How long an offer may wait for its answer, and a call for its sideband to come back. */
+  offer_ms: number;
+  sideband_ms: number;
+  /** How long ICE and DTLS may take, then the data channel; and how long media that broke off have to come back. */
+  media_connect_ms: number;
+  channel_open_ms: number;
+  media_lost_ms: number;
+  /** Calls whose media end here. */
+  bridges_max: number;
 }
 
 export interface ServerOptions {
@@ -45,6 +55,12 @@ export interface ServerOptions {
   providers?: Record<string, ProviderSettings> | undefined;
   /** Origins besides loopback ones whose pages may call. */
   allowed_origins?: string[] | undefined;
+  /** STUN and TURN servers, for clients and for media that end here. */
+  ice_servers?: IceServer[] | undefined;
+  /** UDP ports of media that end here: `50000-50999`, or one for all calls. Default: any. */
+  rtc_ports?: string | undefined;
+  /** The address whose sockets carry media. Default: `host`. */
+  rtc_host?: string | undefined;
   /** How long a drain waits for sessions and executions. */
   drain_ms?: number | undefined;
   limits?: Partial<ServerLimits> | undefined;
@@ -58,6 +74,8 @@ export interface ServerConfig {
   keys: readonly string[];
   providers: Readonly<Record<string, ProviderSettings>>;
   allowed_origins: readonly string[];
+  ice_servers: readonly IceServer[];
+  rtc: MediaPorts;
   drain_ms: number;
   limits: ServerLimits;
   log_level: NonNullable<ServerOptions['log_level']>;
@@ -78,6 +96,12 @@ const LIMITS: ServerLimits = {
   agent_lease_ms: TIMES.agent_lease_ms,
   agent_resume_ms: TIMES.agent_resume_ms,
   agent_frame_bytes_max: CONTRACT_LIMITS.frame_bytes_max,
+  offer_ms: TIMES.offer_ms,
+  sideband_ms: TIMES.sideband_ms,
+  media_connect_ms: TIMES.media_connect_ms,
+  channel_open_ms: TIMES.channel_open_ms,
+  media_lost_ms: 10_000,
+  bridges_max: 500,
 };
 
 /** Completes and checks options. Throws ParleyError `failed_precondition` for an address that needs a key and has none. */
@@ -112,6 +136,8 @@ export function completeConfig(options: ServerOptions): ServerConfig {
     keys,
     providers: options.providers ?? {},
     allowed_origins: options.allowed_origins ?? [],
+    ice_servers: iceServers(options.ice_servers ?? []),
+    rtc: mediaPorts(options.rtc_host ?? host, options.rtc_ports),
     drain_ms,
     limits,
     log_level: options.log_level ?? 'info',
@@ -127,6 +153,9 @@ export function optionsFromEnv(env: NodeJS.ProcessEnv): ServerOptions {
   if (env['PARLEY_KEY']) options.keys = [env['PARLEY_KEY']];
   if (env['PARLEY_ALLOWED_ORIGINS'])
     options.allowed_origins = env['PARLEY_ALLOWED_ORIGINS'].split(',').map((one) => one.trim());
+  if (env['PARLEY_ICE_SERVERS']) options.ice_servers = iceServersOf(env['PARLEY_ICE_SERVERS']);
+  if (env['PARLEY_RTC_PORTS']) options.rtc_ports = env['PARLEY_RTC_PORTS'];
+  if (env['PARLEY_RTC_HOST']) options.rtc_host = env['PARLEY_RTC_HOST'];
   if (env['PARLEY_LIMITS']) options.limits = limitsOf(env['PARLEY_LIMITS']);
   if (env['PARLEY_DRAIN_MS']) options.drain_ms = Number(env['PARLEY_DRAIN_MS']);
   const level = env['PARLEY_LOG_LEVEL'];

@@ -17,12 +17,14 @@ import { accessRoutes } from './gateway/access-routes.ts';
 import { agentRoutes } from './gateway/agent-routes.ts';
 import { executionRoutes } from './gateway/execution-routes.ts';
 import { healthRoutes } from './gateway/health-routes.ts';
+import { callRoutes } from './gateway/call-routes.ts';
 import { createHttp } from './gateway/http.ts';
 import { servePages } from './gateway/pages.ts';
 import type { Route } from './gateway/route.ts';
 import { sessionRoutes } from './gateway/session-routes.ts';
 import { Sockets } from './gateway/sockets.ts';
 import { EventStreams } from './gateway/sse.ts';
+import { Bridges } from './sessions/bridge/bridges.ts';
 import { sessionHost } from './sessions/host.ts';
 import { Sessions } from './sessions/sessions.ts';
 import { openSqliteStore } from './store/sqlite-store.ts';
@@ -44,6 +46,9 @@ export interface RunningServer {
 
 /** How long clients and agents have to answer the closing handshake. */
 const SOCKET_CLOSE_MS = 1000;
+
+/** How long providers have to be told of calls that are over. */
+const HANG_UP_MS = 3000;
 
 const VERSION = (JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as { version: string })
   .version;
@@ -103,6 +108,12 @@ async function wire(
     log: logger,
     limits: { unfinished_max: limits.executions_max, recovery_ms: limits.agent_resume_ms },
   });
+  const bridges = new Bridges({
+    max: limits.bridges_max,
+    ports: config.rtc,
+    ice_servers: config.ice_servers,
+    ...limits,
+  });
   const sessions = new Sessions({
     store,
     agents,
@@ -111,6 +122,7 @@ async function wire(
     logger,
     metrics,
     now,
+    bridges,
     ...limits,
   });
   agents.attach(executions, sessionHost(sessions));
@@ -121,7 +133,8 @@ async function wire(
 
   const streams = new EventStreams(limits.event_streams_max);
   const routes: Route[] = [
-    ...sessionRoutes({ sessions, store, tokens, streams, now }),
+    ...sessionRoutes({ sessions, store, tokens, streams, ice_servers: config.ice_servers, now }),
+    ...callRoutes({ sessions, ice_servers: config.ice_servers, offer_ms: limits.offer_ms }),
     ...executionRoutes(executions, sessions, streams),
     ...agentRoutes(agents),
     ...accessRoutes(keys, now),
@@ -152,6 +165,7 @@ async function wire(
     now,
   });
   metrics.gauge('parley_sessions_open', 'Sessions that are open.', () => sessions.size);
+  metrics.gauge('parley_bridged_calls_open', 'Calls whose media end here.', () => bridges.size);
   metrics.gauge('parley_executions_running', 'Executions that are queued or running.', () => executions.running);
   metrics.gauge('parley_sockets_open', 'Sockets of clients and agents.', () => sockets.size);
   metrics.gauge('parley_store_units_waiting', 'Units that wait for the disk.', () => store.stats().units_waiting);
@@ -183,6 +197,7 @@ async function wire(
     const deadline = performance.now() + drain_ms;
     agents.drain(drain_ms);
     await sessions.drain(drain_ms);
+    await sessions.hungUp(HANG_UP_MS);
     await executions.drain(Math.max(0, deadline - performance.now()));
     agents.close();
     // The HTTP server is closed when its last socket is: one that does not answer the close must not hold it up.

@@ -4,13 +4,13 @@ import type { StartResponse } from '@parley/core';
 
 const TARGET = 'bench.voice';
 
-export async function startSessions(port: number, count: number): Promise<StartResponse[]> {
+export async function startSessions(port: number, count: number, target = TARGET): Promise<StartResponse[]> {
   const started: StartResponse[] = [];
   while (started.length < count) {
     const some = Math.min(50, count - started.length);
     started.push(
       ...(await Promise.all(
-        Array.from({ length: some }, () => post<StartResponse>(port, `/api/v1/sessions/${TARGET}/start`)),
+        Array.from({ length: some }, () => post<StartResponse>(port, `/api/v1/sessions/${target}/start`)),
       )),
     );
   }

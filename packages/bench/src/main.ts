@@ -7,6 +7,7 @@ import { languages } from './groups/languages.ts';
 import { memory } from './groups/memory.ts';
 import { registration } from './groups/registration.ts';
 import { relay } from './groups/relay.ts';
+import { webrtc } from './groups/webrtc.ts';
 import type { Metrics } from './stats.ts';
 
 const GROUPS: Record<string, (progress: (line: string) => void) => Promise<Metrics>> = {
@@ -16,6 +17,7 @@ const GROUPS: Record<string, (progress: (line: string) => void) => Promise<Metri
   memory,
   registration,
   languages,
+  webrtc,
 };
 
 const args = process.argv.slice(2).filter((arg) => arg !== '--');

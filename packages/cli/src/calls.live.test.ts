@@ -45,6 +45,7 @@ async function openShop(): Promise<World> {
     }
   });
   agent.session('echo', { provider: 'simulator', transport: 'websocket' });
+  agent.session('call', { provider: 'simulator', transport: 'webrtc', media: 'bridge' });
   const handle = agent.start({ url: server.url, log: stderrLog('error') });
   stack.defer(() => handle.stop());
   await handle.ready;
@@ -194,3 +195,48 @@ test('doctor of a machine where everything is there is content', async () => {
   expect(ran.stdout).toMatch(/^ok +server .*\nok +agents +shop\nok +providers +simulator$/m);
   expect(ran.stdout).toMatch(/^note +xai +not set up: the control plane needs XAI_API_KEY \(or XAI_API_KEY_FILE\)$/m);
 });
+
+const OFFER = [
+  'v=0',
+  'o=- 1 1 IN IP4 127.0.0.1',
+  's=-',
+  't=0 0',
+  'a=group:BUNDLE 0 1',
+  `a=fingerprint:sha-256 ${Array.from({ length: 32 }, () => 'AB').join(':')}`,
+  'a=ice-ufrag:abcd',
+  'a=ice-pwd:abcdefghijklmnopqrstuvwx',
+  'a=setup:actpass',
+  'm=audio 9 UDP/TLS/RTP/SAVPF 111',
+  'c=IN IP4 0.0.0.0',
+  'a=mid:0',
+  'a=sendrecv',
+  'a=rtcp-mux',
+  'a=rtpmap:111 opus/48000/2',
+  'm=application 9 UDP/DTLS/SCTP webrtc-datachannel',
+  'c=IN IP4 0.0.0.0',
+  'a=mid:1',
+  'a=sctp-port:5000',
+].join('\n');
+
+test('an offer is given inline, in a file or on stdin, and its answer is SDP or JSON', async () => {
+  const started = await run('session', 'start', 'shop.call');
+  const id = started.stdout.trim();
+  const file = join(mkdtempSync(join(tmpdir(), 'parley-offer-')), 'offer.sdp');
+  writeFileSync(file, `${OFFER}\n`);
+  for (const [sdp, stdin] of [[OFFER], [`@${file}`], ['-', OFFER]] as const) {
+    const env = { PARLEY_URL: world?.url ?? '' };
+    const ran = await parley(['session', 'offer', id, '--sdp', sdp], stdin === undefined ? { env } : { env, stdin });
+    expect(ran).toMatchObject({ code: 0, stderr: '' });
+    expect(ran.stdout).toMatch(/^v=0\r\n[\s\S]*a=setup:(?:active|passive)\r\n/);
+  }
+  const json = await run('session', 'offer', id, '--sdp', `@${file}`, '--json');
+  expect(JSON.parse(json.stdout)).toEqual({ answer_sdp: expect.stringMatching(/^v=0\r\n/) as string });
+  const bad = await run('session', 'offer', id, '--sdp', 'hello');
+  expect(bad).toMatchObject({ code: 2, stdout: '' });
+  expect(bad.stderr).toContain('invalid_argument');
+  const missing = await run('session', 'offer', id, '--sdp', '@/nowhere/offer.sdp');
+  expect(missing).toMatchObject({
+    code: 2,
+    stderr: expect.stringContaining('--sdp file /nowhere/offer.sdp') as string,
+  });
+}, 60_000);

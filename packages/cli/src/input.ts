@@ -27,6 +27,24 @@ export async function readInput(argument: string | undefined): Promise<unknown> 
   }
 }
 
+/**
+ * The text behind an option: inline, `@file`, or `-` for stdin.
+ *
+ * @throws ParleyError `invalid_argument`
+ */
+export async function readText(argument: string, option: string): Promise<string> {
+  if (argument === '-') return stdin();
+  if (!argument.startsWith('@')) return argument;
+  const path = argument.slice(1);
+  if (path === '') throw new ParleyError('invalid_argument', `${option} @FILE needs the path of a file after the @`);
+  try {
+    return readFileSync(path, 'utf8');
+  } catch (cause) {
+    const why = cause instanceof Error && 'code' in cause ? String(cause.code) : 'unknown reason';
+    throw new ParleyError('invalid_argument', `${option} file ${path} cannot be read (${why})`, { cause });
+  }
+}
+
 /** Lines of stdin, without their ends; empty ones are left out. */
 export async function* stdinLines(): AsyncGenerator<string> {
   let rest = '';

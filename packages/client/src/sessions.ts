@@ -5,6 +5,8 @@ import type {
   EventRecord,
   ExecutionResource,
   InjectRequest,
+  OfferRequest,
+  OfferResponse,
   SayResponse,
   SessionList,
   SessionResource,
@@ -91,6 +93,22 @@ export class Sessions {
   close(id: string, reason?: string, options: RequestOptions = {}): Promise<SessionResource> {
     const body = reason === undefined ? {} : { reason };
     return this.#http.json('POST', sessionPath(id, 'close'), { ...options, body, repeatable: true });
+  }
+
+  /**
+   * Offers a WebRTC call and resolves with the answer, both as SDP with all of their addresses. A newer offer takes over
+   * from an older call of the session.
+   *
+   * @throws ParleyError `invalid_argument` for an offer that cannot be answered, `failed_precondition` when the session
+   * declares another transport or is over, and the provider's failure with `details.boundary`.
+   */
+  async offer(id: string, sdp: string, options: RequestOptions = {}): Promise<string> {
+    const body: OfferRequest = { sdp };
+    const answer = await this.#http.json<OfferResponse>('POST', sessionPath(id, 'realtime-offer'), {
+      ...options,
+      body,
+    });
+    return answer.answer_sdp;
   }
 
   /** Has the provider speak `text`; resolves when it was heard or cut, so it may take as long as the speech. */

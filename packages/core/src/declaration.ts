@@ -103,9 +103,9 @@ export function parseDeclaration(raw: unknown): SessionDeclaration {
     }
   }
   const media = input.media ?? capability.via;
-  if (media !== capability.via) {
+  if (!capability.media.includes(media)) {
     throw invalid(
-      `Unsupported media '${media}' for provider '${provider}' over '${transport}'. Supported media: ${capability.via}.`,
+      `Unsupported media '${media}' for provider '${provider}' over '${transport}'. Supported media: ${[...capability.media].sort().join(', ')}.`,
       'media',
     );
   }

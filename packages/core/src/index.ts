@@ -77,6 +77,7 @@ export { checkInputSchema, inputProblem } from './tool-input.ts';
 // the session
 export type { Effect, PerformedEffect, Timer } from './session/effects.ts';
 export { type Folded, fold, replay } from './session/fold.ts';
+export { heardText } from './session/ending.ts';
 export { initialState, type Phase, type SessionState } from './session/state.ts';
 export { type Step, step } from './session/step.ts';
 // the workflow

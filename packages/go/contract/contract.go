@@ -15,6 +15,7 @@ var source []byte
 // Capability is what a provider serves over one transport.
 type Capability struct {
 	Via           string   `json:"via"`
+	Media         []string `json:"media"`
 	Modalities    []string `json:"modalities"`
 	TurnDetection []string `json:"turn_detection"`
 	PushToTalk    bool     `json:"push_to_talk"`

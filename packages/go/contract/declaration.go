@@ -122,8 +122,9 @@ func (p declaredPair) checkSupported(declaration map[string]any) error {
 				modality, p, strings.Join(slices.Sorted(slices.Values(p.can.Modalities)), ", ")))
 		}
 	}
-	if media := declaration["media"]; media != p.can.Via {
-		return invalid("media", fmt.Sprintf("Unsupported media '%s' for %s. Supported media: %s.", media, p, p.can.Via))
+	if media, _ := declaration["media"].(string); !slices.Contains(p.can.Media, media) {
+		return invalid("media", fmt.Sprintf("Unsupported media '%s' for %s. Supported media: %s.",
+			media, p, strings.Join(slices.Sorted(slices.Values(p.can.Media)), ", ")))
 	}
 	if err := uniqueTools(texts(declaration["tools"])); err != nil {
 		return err

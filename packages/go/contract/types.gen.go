@@ -129,6 +129,46 @@ type BatchStatusResponse struct {
 	Missing    []string            `json:"missing"`
 }
 
+// CallCreatedEvent: The offer was answered: by the provider (native), or by this server (bridge).
+type CallCreatedEvent struct {
+	Type           string  `json:"type"`
+	ConnectionID   string  `json:"connection_id"`
+	Media          string  `json:"media"`
+	ProviderCallID *string `json:"provider_call_id,omitzero"`
+}
+
+// CallEndedEvent: The call is over. The session waits for another one.
+type CallEndedEvent struct {
+	Type         string       `json:"type"`
+	ConnectionID string       `json:"connection_id"`
+	Reason       string       `json:"reason"`
+	Error        *ErrorObject `json:"error,omitzero"`
+}
+
+// CallFailedEvent: The call did not come about.
+type CallFailedEvent struct {
+	Type         string      `json:"type"`
+	ConnectionID string      `json:"connection_id"`
+	Error        ErrorObject `json:"error"`
+}
+
+// CallOfferedEvent: A client offered a WebRTC call. A newer offer takes over from an older call.
+type CallOfferedEvent struct {
+	Type         string `json:"type"`
+	ConnectionID string `json:"connection_id"`
+	Media        string `json:"media"`
+}
+
+// CallResource: The WebRTC call of a session.
+type CallResource struct {
+	SessionID      string      `json:"session_id"`
+	Media          string      `json:"media"`
+	Status         string      `json:"status"`
+	ConnectionID   *string     `json:"connection_id,omitzero"`
+	ProviderCallID *string     `json:"provider_call_id,omitzero"`
+	IceServers     []IceServer `json:"ice_servers"`
+}
+
 // CancelCommand is a part of the contract.
 type CancelCommand struct {
 	Type       string  `json:"type"`
@@ -340,6 +380,13 @@ type HealthResponse struct {
 	Checks  JsonObject `json:"checks,omitzero"`
 }
 
+// IceServer: A STUN or TURN server, as RTCPeerConnection takes it.
+type IceServer struct {
+	URLs       []string `json:"urls"`
+	Username   *string  `json:"username,omitzero"`
+	Credential *string  `json:"credential,omitzero"`
+}
+
 // InjectRequest is a part of the contract.
 type InjectRequest struct {
 	Text    string `json:"text"`
@@ -387,14 +434,31 @@ type LimitReachedEvent struct {
 	Value float64 `json:"value"`
 }
 
+// MediaConnectedEvent: Media flow and the data channel is open, so many milliseconds after the offer.
+type MediaConnectedEvent struct {
+	Type         string  `json:"type"`
+	ConnectionID string  `json:"connection_id"`
+	ConnectMS    float64 `json:"connect_ms"`
+}
+
 // ModelCommand is a part of the contract.
-// One of UpdateCommand, AddTextCommand, RespondCommand, SayCommand, CancelCommand, TruncateCommand, ToolOutputCommand, told apart by "type".
+// One of UpdateCommand, AddTextCommand, RespondCommand, SayCommand, CancelCommand, TruncateCommand, RestoreCommand, ToolOutputCommand, told apart by "type".
 type ModelCommand = json.RawMessage
 
 // NoteRequest is a part of the contract.
 type NoteRequest struct {
 	Text string `json:"text"`
 	Data Json   `json:"data,omitzero"`
+}
+
+// OfferRequest: An SDP offer with all of its candidates; nothing is trickled.
+type OfferRequest struct {
+	SDP string `json:"sdp"`
+}
+
+// OfferResponse is a part of the contract.
+type OfferResponse struct {
+	AnswerSDP string `json:"answer_sdp"`
 }
 
 // ParleyErrorFrame: A frame was refused.
@@ -500,15 +564,16 @@ type RespondCommand struct {
 
 // ResponseCompletedEvent: The model generated its answer, or stopped.
 type ResponseCompletedEvent struct {
-	Type       string       `json:"type"`
-	ResponseID string       `json:"response_id"`
-	ItemID     *string      `json:"item_id,omitzero"`
-	Status     string       `json:"status"`
-	Reason     *string      `json:"reason,omitzero"`
-	Error      *ErrorObject `json:"error,omitzero"`
-	Text       string       `json:"text"`
-	AudioMS    float64      `json:"audio_ms"`
-	Usage      *Usage       `json:"usage,omitzero"`
+	Type             string       `json:"type"`
+	ResponseID       string       `json:"response_id"`
+	ItemID           *string      `json:"item_id,omitzero"`
+	Status           string       `json:"status"`
+	Reason           *string      `json:"reason,omitzero"`
+	Error            *ErrorObject `json:"error,omitzero"`
+	Text             string       `json:"text"`
+	AudioMS          float64      `json:"audio_ms"`
+	Usage            *Usage       `json:"usage,omitzero"`
+	PlaybackReported *bool        `json:"playback_reported,omitzero"`
 }
 
 // ResponseInterruptedEvent: The user spoke over the answer.
@@ -531,6 +596,11 @@ type ResponseStartedEvent struct {
 	ResponseID string  `json:"response_id"`
 	SayID      *string `json:"say_id,omitzero"`
 	Cause      string  `json:"cause"`
+}
+
+// RestoreCommand is a part of the contract.
+type RestoreCommand struct {
+	Type string `json:"type"`
 }
 
 // SayCommand is a part of the contract.
@@ -669,7 +739,7 @@ type SessionDrainingEvent struct {
 }
 
 // SessionEvent is a part of the contract.
-// One of SessionCreatedEvent, SessionUpdatedEvent, SessionDrainingEvent, SessionClosingEvent, SessionClosedEvent, ProviderConnectedEvent, ProviderDisconnectedEvent, ProviderFailedEvent, ProviderRenewedEvent, ClientAttachedEvent, ClientDetachedEvent, ClientRejectedEvent, HandlerAttachedEvent, HandlerDetachedEvent, HandlerCompletedEvent, HandlerFailedEvent, SpeechStartedEvent, SpeechStoppedEvent, TurnStartedEvent, TurnCompletedEvent, TranscriptCompletedEvent, ResponseStartedEvent, ResponseCompletedEvent, ResponseInterruptedEvent, ResponsePlayedEvent, ItemTruncatedEvent, SayRequestedEvent, SayCompletedEvent, InputInjectedEvent, ToolCalledEvent, ToolRejectedEvent, ToolDispatchedEvent, ToolCompletedEvent, ToolAnsweredEvent, LimitReachedEvent, TimerFiredEvent, told apart by "type".
+// One of SessionCreatedEvent, SessionUpdatedEvent, SessionDrainingEvent, SessionClosingEvent, SessionClosedEvent, ProviderConnectedEvent, ProviderDisconnectedEvent, ProviderFailedEvent, ProviderRenewedEvent, CallOfferedEvent, CallCreatedEvent, CallFailedEvent, CallEndedEvent, MediaConnectedEvent, SidebandAttachedEvent, SidebandLostEvent, SessionTamperedEvent, SessionRestoredEvent, ClientAttachedEvent, ClientDetachedEvent, ClientRejectedEvent, HandlerAttachedEvent, HandlerDetachedEvent, HandlerCompletedEvent, HandlerFailedEvent, SpeechStartedEvent, SpeechStoppedEvent, TurnStartedEvent, TurnCompletedEvent, TranscriptCompletedEvent, ResponseStartedEvent, ResponseCompletedEvent, ResponseInterruptedEvent, ResponsePlayedEvent, ItemTruncatedEvent, SayRequestedEvent, SayCompletedEvent, InputInjectedEvent, ToolCalledEvent, ToolRejectedEvent, ToolDispatchedEvent, ToolCompletedEvent, ToolAnsweredEvent, LimitReachedEvent, TimerFiredEvent, told apart by "type".
 type SessionEvent = json.RawMessage
 
 // SessionEventFrame: An entry of the log that a handler needs.
@@ -734,6 +804,7 @@ type SessionResource struct {
 	Model        string         `json:"model"`
 	Voice        string         `json:"voice"`
 	Responder    string         `json:"responder"`
+	Media        *string        `json:"media,omitzero"`
 	Tools        []ResolvedTool `json:"tools"`
 	Tags         []string       `json:"tags"`
 	Metadata     JsonObject     `json:"metadata"`
@@ -749,6 +820,11 @@ type SessionResource struct {
 	Usage        *Usage         `json:"usage,omitzero"`
 }
 
+// SessionRestoredEvent: The provider confirmed that the session is again what the server says.
+type SessionRestoredEvent struct {
+	Type string `json:"type"`
+}
+
 // SessionSayFrame: Answered by `reply` with {interrupted, spoken_text} when it was spoken or cut.
 type SessionSayFrame struct {
 	Type      string `json:"type"`
@@ -759,6 +835,12 @@ type SessionSayFrame struct {
 
 // SessionStatus is a part of the contract.
 type SessionStatus = string
+
+// SessionTamperedEvent: The client changed, over its own connection to the provider, what belongs to the server.
+type SessionTamperedEvent struct {
+	Type   string   `json:"type"`
+	Fields []string `json:"fields"`
+}
 
 // SessionUpdateFrame: Change what the model was told.
 type SessionUpdateFrame struct {
@@ -783,18 +865,36 @@ type SessionUpdatedEvent struct {
 
 // SessionUrls: Paths on the server that answered; nothing is built from a Host header.
 type SessionUrls struct {
-	Realtime string `json:"realtime"`
-	Events   string `json:"events"`
-	Tools    string `json:"tools"`
-	Close    string `json:"close"`
-	Workflow string `json:"workflow"`
+	Realtime      string  `json:"realtime"`
+	RealtimeOffer *string `json:"realtime_offer,omitzero"`
+	RealtimeCall  *string `json:"realtime_call,omitzero"`
+	Events        string  `json:"events"`
+	Tools         string  `json:"tools"`
+	Close         string  `json:"close"`
+	Workflow      string  `json:"workflow"`
+}
+
+// SidebandAttachedEvent: The server's own control connection to the provider's call is there.
+type SidebandAttachedEvent struct {
+	Type           string `json:"type"`
+	ProviderCallID string `json:"provider_call_id"`
+	Attempt        Int    `json:"attempt"`
+}
+
+// SidebandLostEvent: That connection was cut. No tool runs until it is there again.
+type SidebandLostEvent struct {
+	Type           string `json:"type"`
+	ProviderCallID string `json:"provider_call_id"`
+	Code           Int    `json:"code"`
+	Reason         string `json:"reason"`
 }
 
 // SpeechStartedEvent: The user began to speak.
 type SpeechStartedEvent struct {
-	Type    string  `json:"type"`
-	ItemID  *string `json:"item_id,omitzero"`
-	AudioMS float64 `json:"audio_ms"`
+	Type     string   `json:"type"`
+	ItemID   *string  `json:"item_id,omitzero"`
+	AudioMS  float64  `json:"audio_ms"`
+	PlayedMS *float64 `json:"played_ms,omitzero"`
 }
 
 // SpeechStoppedEvent: The user fell silent.
@@ -827,6 +927,8 @@ type StartResponse struct {
 	Modalities    []string       `json:"modalities"`
 	TurnDetection TurnDetection  `json:"turn_detection,omitzero"`
 	Tools         []ResolvedTool `json:"tools"`
+	Media         *string        `json:"media,omitzero"`
+	IceServers    []IceServer    `json:"ice_servers,omitzero"`
 	ClientToken   string         `json:"client_token"`
 	ExpiresAtMS   float64        `json:"expires_at_ms"`
 	URLs          SessionUrls    `json:"urls"`
@@ -912,6 +1014,7 @@ type TranscriptCompletedEvent struct {
 // TransportCapability is a part of the contract.
 type TransportCapability struct {
 	Via           string   `json:"via"`
+	Media         []string `json:"media"`
 	Modalities    []string `json:"modalities"`
 	TurnDetection []string `json:"turn_detection"`
 	PushToTalk    bool     `json:"push_to_talk"`

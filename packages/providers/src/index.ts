@@ -2,6 +2,7 @@
 export { createModel } from './registry.ts';
 export type {
   MediaCounts,
+  ModelCall,
   ModelClosed,
   ModelConfig,
   ModelConnection,

@@ -33,6 +33,8 @@ export interface ModelSessionOptions {
   safety_id?: string | undefined;
   /** A handle of an earlier connection, whose conversation goes on; only where the provider has handles. */
   resume_handle?: string | undefined;
+  /** Of a call: how long it may be without its sideband. */
+  sideband_ms?: number | undefined;
   /** Aborts the connecting, not the connection. */
   signal?: AbortSignal | undefined;
 }
@@ -86,6 +88,19 @@ export interface ModelMedia {
   counts(): MediaCounts;
 }
 
+/** A call whose media flow between its client and the provider; the server has its control connection to it. */
+export interface ModelCall {
+  /** The provider's name for it. */
+  call_id: string;
+  answer_sdp: string;
+  /** As any other, but for its media: no client is served from it. Commands wait while its sideband is away. */
+  connection: ModelConnection;
+  /** Resolves when the sideband is there; until then nothing is heard of the call. Rejects with a ParleyError. */
+  attached: Promise<void>;
+  /** Ends the call and the connection. One that is over is ended. @throws ParleyError when the provider could not be told. */
+  hangUp(reason?: string): Promise<void>;
+}
+
 export interface RealtimeModel {
   readonly provider: string;
   readonly capabilities: ProviderCapability;
@@ -95,6 +110,12 @@ export interface RealtimeModel {
    * `invalid_argument`, `failed_precondition` (the provider retired the protocol), `cancelled`; `details.boundary` is `parley -> provider`.
    */
   connect(options: ModelSessionOptions): Promise<ModelConnection>;
+  /**
+   * Creates a call of a client's SDP offer, where the provider terminates media, and attaches to it. Resolves with the
+   * provider's answer. `connection.closed` settles when the call is over.
+   * @throws ParleyError as `connect`.
+   */
+  call?(options: ModelSessionOptions, offer_sdp: string): Promise<ModelCall>;
 }
 
 /** Base URL and key of one provider, from the server's configuration. */

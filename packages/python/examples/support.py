@@ -62,18 +62,19 @@ async def resolve_turn(text: str, context: Context) -> dict[str, str]:
 
 
 provider = os.environ.get("PARLEY_EXAMPLE_PROVIDER") or "simulator"
+transport = os.environ.get("PARLEY_EXAMPLE_TRANSPORT") or "websocket"
 
 app.session(
     "voice",
     provider=provider,
-    transport="websocket",
+    transport=transport,
     voice="marin",
     instructions="You answer questions about orders. Use lookup_order, and say what it answers.",
     tools=["support.lookup_order"],
 )
 
 
-@app.session("desk", provider=provider, transport="websocket", voice="marin")
+@app.session("desk", provider=provider, transport=transport, voice="marin")
 async def desk(session: RealtimeSession) -> None:
     async for turn in session:
         result = await session.call(resolve_turn, text=turn.text)

@@ -3,7 +3,7 @@
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type Call, type ParleyClient, startCall, type ToolUpdate } from '@parley/client';
-import { ParleyError, type WorkflowResource } from '@parley/core';
+import { ParleyError, type SessionResource, type WorkflowResource } from '@parley/core';
 import { writeWav } from '@parley/simulator/speech';
 import { SAMPLE_RATE } from './spoken.ts';
 
@@ -15,6 +15,7 @@ const QUIET_MS = 800;
 /** The line that --json prints. */
 export interface CallReport {
   session_id: string;
+  transport: string;
   turns: number;
   tool_calls: number;
   workflow_nodes: number;
@@ -75,8 +76,17 @@ export async function converse(
   if (session.turns === 0) {
     throw new ParleyError('invalid_argument', 'nothing in this audio is loud enough to be taken for speech');
   }
+  return reportOf(client, session, Buffer.concat(replies), directory);
+}
 
-  const pcm = Buffer.concat(replies);
+/** What a call that is over came to; its answers are kept as a WAV file. */
+export async function reportOf(
+  client: ParleyClient,
+  session: SessionResource,
+  pcm: Buffer,
+  directory: string,
+): Promise<{ report: CallReport; workflow: WorkflowResource }> {
+  const { session_id } = session;
   await mkdir(directory, { recursive: true });
   const reply_wav = join(directory, `${session_id}.wav`);
   await writeFile(reply_wav, writeWav(new Int16Array(pcm.buffer, pcm.byteOffset, pcm.length >> 1), SAMPLE_RATE));
@@ -85,6 +95,7 @@ export async function converse(
     workflow,
     report: {
       session_id,
+      transport: session.transport,
       turns: session.turns,
       tool_calls: session.tool_calls,
       workflow_nodes: workflow.total_nodes,
@@ -124,7 +135,7 @@ async function heardToItsEnd(call: Call, said: Promise<void>, within_ms: number,
 }
 
 /** The session once its end is on disk. */
-async function closed(client: ParleyClient, session_id: string) {
+export async function closed(client: ParleyClient, session_id: string) {
   for await (const event of client.sessions.tail(session_id)) if (event.type === 'session.closed') break;
   return client.sessions.get(session_id);
 }

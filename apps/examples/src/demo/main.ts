@@ -9,6 +9,7 @@ import { HELP, type Options, optionsOf } from './options.ts';
 import { startParts } from './parts.ts';
 import { Screen } from './screen.ts';
 import { question, speechOf } from './spoken.ts';
+import { converseOverWebRtc } from './webrtc.ts';
 
 const TARGET = 'support.voice';
 
@@ -23,7 +24,7 @@ try {
 }
 
 async function demonstrate(options: Options): Promise<void> {
-  const { once, json, agent, audio, port, data } = options;
+  const { once, json, agent, transport, audio, port, data } = options;
   // With --json stdout is for the one line; people read stderr.
   const screen = new Screen(json ? process.stderr : process.stdout);
   const told = stopOnSignal(screen);
@@ -36,12 +37,14 @@ async function demonstrate(options: Options): Promise<void> {
       port,
       data: directory,
       language: agent,
+      transport,
       progress: (line) => screen.line(`  ${line}`),
     });
     screen.heading(`A call to ${TARGET}`);
     const { client, server } = parts;
     const calls = join(data, 'calls');
-    const { report, workflow } = await converse({
+    const talk = transport === 'webrtc' ? converseOverWebRtc : converse;
+    const { report, workflow } = await talk({
       client,
       url: server.url,
       target: TARGET,

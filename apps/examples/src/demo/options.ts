@@ -2,14 +2,18 @@
 
 import { resolve } from 'node:path';
 import { parseArgs } from 'node:util';
-import { ParleyError } from '@parley/core';
+import { normaliseName, ParleyError } from '@parley/core';
 import { DEFAULT_PORT } from '@parley/server';
 import { AGENT_LANGUAGES, type AgentLanguage } from './languages.ts';
+
+export const TRANSPORTS = ['webrtc', 'websocket'] as const;
+export type Transport = (typeof TRANSPORTS)[number];
 
 export const HELP = `npm start [-- OPTIONS]
   --once           make one call, then stop everything
   --json           with --once: the last line of stdout is the call as JSON
   --agent LANGUAGE the example agent in ${AGENT_LANGUAGES.join(', ')} (default typescript)
+  --transport NAME how the call is made: ${TRANSPORTS.join(', ')} (default websocket)
   --audio FILE     say this WAV instead of the built-in question
   --port NUMBER    of the control plane (default ${DEFAULT_PORT}; with --once any free one)
   --data DIR       for the database and the answers (default .parley)
@@ -20,6 +24,7 @@ export interface Options {
   once: boolean;
   json: boolean;
   agent: AgentLanguage;
+  transport: Transport;
   /** An absolute path, and the name by which it was given. */
   audio: { file: string; given: string } | null;
   port: number;
@@ -30,7 +35,7 @@ export interface Options {
 export function optionsOf(args: string[]): Options | null {
   const values = parsed(args);
   if (values.help) return null;
-  const { once = false, json = false, agent, audio, port, data } = values;
+  const { once = false, json = false, agent, transport, audio, port, data } = values;
   if (json && !once) throw new ParleyError('invalid_argument', '--json goes with --once');
   // npm runs us in the workspace; files are named from where the person stands.
   const here = process.env['INIT_CWD'] ?? process.cwd();
@@ -38,6 +43,7 @@ export function optionsOf(args: string[]): Options | null {
     once,
     json,
     agent: agent === undefined ? 'typescript' : languageOf(agent),
+    transport: transport === undefined ? 'websocket' : transportOf(transport),
     audio: audio === undefined ? null : { file: resolve(here, audio), given: audio },
     port: port === undefined ? (once ? 0 : DEFAULT_PORT) : portOf(port),
     data: data === undefined ? resolve('.parley') : resolve(here, data),
@@ -52,6 +58,7 @@ function parsed(args: string[]) {
         once: { type: 'boolean' },
         json: { type: 'boolean' },
         agent: { type: 'string' },
+        transport: { type: 'string' },
         audio: { type: 'string' },
         port: { type: 'string' },
         data: { type: 'string' },
@@ -67,6 +74,12 @@ function languageOf(text: string): AgentLanguage {
   const language = AGENT_LANGUAGES.find((one) => one === text);
   if (language) return language;
   throw new ParleyError('invalid_argument', `--agent must be one of ${AGENT_LANGUAGES.join(', ')}; got '${text}'`);
+}
+
+function transportOf(text: string): Transport {
+  const transport = TRANSPORTS.find((one) => one === normaliseName(text));
+  if (transport) return transport;
+  throw new ParleyError('invalid_argument', `--transport must be one of ${TRANSPORTS.join(', ')}; got '${text}'`);
 }
 
 function portOf(text: string): number {

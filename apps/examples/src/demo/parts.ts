@@ -9,6 +9,7 @@ import { ParleyError } from '@parley/core';
 import { optionsFromEnv, type RunningServer, startServer } from '@parley/server';
 import { parseScript, type Simulator, startSimulator } from '@parley/simulator';
 import type { AgentLanguage } from './languages.ts';
+import type { Transport } from './options.ts';
 
 /** What the simulated model says. A real model needs no script; the agent and the rest stay as they are. */
 const SCRIPT = `
@@ -45,11 +46,13 @@ export interface PartsOptions {
   key?: string;
   /** The language of the example agent. Default `typescript`. */
   language?: AgentLanguage;
+  /** Of the sessions that the example agent declares. Default `websocket`. */
+  transport?: Transport;
   progress: (line: string) => void;
 }
 
 /** Starts everything, or stops what it started and throws. */
-export async function startParts({ port, data, key, language, progress }: PartsOptions): Promise<Parts> {
+export async function startParts({ port, data, key, language, transport, progress }: PartsOptions): Promise<Parts> {
   const stops: (() => Promise<unknown>)[] = [];
   const stop = async (): Promise<void> => {
     for (const one of stops.splice(0).reverse()) await one();
@@ -80,7 +83,12 @@ export async function startParts({ port, data, key, language, progress }: PartsO
       fileURLToPath(new URL(`./agent${extname(import.meta.url)}`, import.meta.url)),
       [language ?? 'typescript'],
       {
-        env: { ...process.env, PARLEY_URL: server.url, PARLEY_KEY: key ?? '' },
+        env: {
+          ...process.env,
+          PARLEY_URL: server.url,
+          PARLEY_KEY: key ?? '',
+          PARLEY_EXAMPLE_TRANSPORT: transport ?? 'websocket',
+        },
         // What the agent prints is no part of the conversation, nor of the one line of --json.
         stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
       },

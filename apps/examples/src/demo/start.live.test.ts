@@ -97,6 +97,18 @@ test('--once --json makes a spoken call with a tool, and its last line says so',
   expect(run.stderr()).toContain(`agent  ${spoken}`);
 });
 
+test.for(AGENT_LANGUAGES)('over WebRTC, the agent in %s takes the same call', async (language, { skip }) => {
+  const reason = missing(language);
+  skip(reason !== null, reason ?? '');
+  const run = start('--once', '--json', '--transport', 'webrtc', '--agent', language);
+  const report = await reportOf(run);
+  expect(report).toMatchObject({ transport: 'webrtc', turns: 1, tool_calls: 1, workflow_nodes: 3 });
+  expect(report.user_audio_ms).toBeGreaterThan(1000);
+  expect(report.reply_audio_ms).toBeGreaterThan(1000);
+  expect(await heard(report)).toBe('Order 42 is a walnut desk. It ships on Friday.');
+  expect(run.stderr()).toMatch(/tool .*lookup_order \{"order":"42"\}/);
+});
+
 test.for(AGENT_LANGUAGES.filter((one) => one !== 'typescript'))(
   'the agent in %s takes the same call',
   async (language, { skip }) => {

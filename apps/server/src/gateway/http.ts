@@ -5,7 +5,7 @@ import { STATUS_CODES } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { checked, newId, ParleyError } from '@parley/core';
 import { fastify, type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
-import { type Access, require as requireScope } from '../access/access.ts';
+import { type Access, type Principal, require as requireScope } from '../access/access.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
 import type { Route } from './route.ts';
@@ -76,7 +76,12 @@ export function createHttp(routes: readonly Route[], deps: HttpDeps): FastifyIns
   app.options('/*', async (_request, reply) => reply.code(204).send());
   for (const route of routes) {
     for (const url of [route.path, ...(route.aliases ?? [])]) {
-      app.route({ method: route.method, url, handler: (request, reply) => handle(route, request, reply, deps) });
+      app.route({
+        method: route.method,
+        url,
+        config: { text: route.text },
+        handler: (request, reply) => handle(route, request, reply, deps),
+      });
     }
   }
   return app;
@@ -88,8 +93,21 @@ async function handle(route: Route, request: FastifyRequest, reply: FastifyReply
     route.scope === 'public' ? { id: 'anonymous', scopes: [] } : deps.access.principal(request.headers, deps.now());
   if (route.scope !== 'public') requireScope(principal, route.scope, route.token ? params['id'] : undefined);
   const body = request.body ?? {};
+  // Text is what the route asked for; its handler knows what it means.
+  if (typeof body === 'string') return answered(route, request, reply, params, principal, body);
   if (route.request) checked(route.request, body);
   else if (Object.keys(body).length > 0) throw new ParleyError('invalid_argument', 'this route takes no body');
+  return answered(route, request, reply, params, principal, body);
+}
+
+async function answered(
+  route: Route,
+  request: FastifyRequest,
+  reply: FastifyReply,
+  params: Record<string, string>,
+  principal: Principal,
+  body: unknown,
+): Promise<unknown> {
   reply.code(route.status ?? 200);
   const answer = await route.handle({
     params,
@@ -106,10 +124,21 @@ async function handle(route: Route, request: FastifyRequest, reply: FastifyReply
 function parseBody(request: FastifyRequest, text: string): unknown {
   if (text === '') return {};
   const type = request.headers['content-type'] ?? '';
+  const { text: wanted } = request.routeOptions.config as { text?: Route['text'] };
+  if (wanted && type.split(';')[0]?.trim().toLowerCase() === wanted.type) {
+    const bytes = Buffer.byteLength(text);
+    if (bytes > wanted.bytes_max) {
+      throw new ParleyError('resource_exhausted', `the body is ${bytes} bytes, at most ${wanted.bytes_max} are taken`, {
+        retryable: false,
+        details: { limit: wanted.bytes_max, current: bytes },
+      });
+    }
+    return text;
+  }
   if (!/^application\/json\b/i.test(type)) {
     throw new ParleyError(
       'invalid_argument',
-      `the body must be application/json, got ${type.slice(0, 64) || 'no content-type'}`,
+      `the body must be ${wanted ? `${wanted.type} or ` : ''}application/json, got ${type.slice(0, 64) || 'no content-type'}`,
     );
   }
   let value: unknown;

@@ -46,17 +46,20 @@ function operation(route: Route): Json {
     operationId: `${route.method.toLowerCase()}${route.path.replace(/[^A-Za-z]+([A-Za-z])/g, (_, letter: string) => letter.toUpperCase())}`,
     summary: route.summary,
     ...(parameters.length > 0 ? { parameters } : {}),
-    ...(route.request
-      ? { requestBody: { content: { 'application/json': { schema: reference(route.request) } } } }
-      : {}),
+    ...(route.request ? { requestBody: { content: contentOf(route, route.request) } } : {}),
     responses: {
       [ok]: route.response
-        ? { description: 'Done.', content: { 'application/json': { schema: reference(route.response) } } }
+        ? { description: 'Done.', content: contentOf(route, route.response) }
         : { description: 'Done.' },
       default: { description: 'An error.', content: { 'application/json': { schema: reference('ErrorBody') } } },
     },
     ...(route.scope === 'public' ? { security: [] } : {}),
   };
+}
+
+function contentOf({ text }: Route, name: ContractName): Json {
+  const json = { 'application/json': { schema: reference(name) } };
+  return text ? { [text.type]: { schema: { type: 'string' } }, ...json } : json;
 }
 
 function described(place: 'query' | 'header', names: Record<string, string> = {}): Json[] {

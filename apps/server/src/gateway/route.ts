@@ -29,6 +29,8 @@ export interface Route {
   /** A session token opens it too, for the session in `:id`. */
   token?: boolean;
   request?: ContractName;
+  /** A kind of body that is taken as it is, besides JSON: `body` is its text then, and not checked. */
+  text?: { type: string; bytes_max: number };
   response?: ContractName;
   /** Default 200. */
   status?: number;

@@ -3,6 +3,7 @@
 import {
   type CloseRequest,
   type EventRecord,
+  type IceServer,
   type InjectRequest,
   newId,
   ParleyError,
@@ -27,6 +28,7 @@ export interface SessionRouteDeps {
   store: Store;
   tokens: SessionTokens;
   streams: EventStreams;
+  ice_servers: readonly IceServer[];
   now: () => number;
 }
 
@@ -34,7 +36,7 @@ const STATUSES = ['starting', 'live', 'closing', 'closed'] as const;
 const EVENTS_PAGE = 500;
 const EVENTS_PAGE_MAX = 1000;
 
-export function sessionRoutes({ sessions, store, tokens, streams, now }: SessionRouteDeps): Route[] {
+export function sessionRoutes({ sessions, store, tokens, streams, ice_servers, now }: SessionRouteDeps): Route[] {
   const started = (resource: SessionResource, declaration: SessionDeclaration): StartResponse => {
     const { session_id, workflow_id, execution_id, target, provider, transport, model, voice, tools, created_at_ms } =
       resource;
@@ -52,10 +54,15 @@ export function sessionRoutes({ sessions, store, tokens, streams, now }: Session
       modalities: declaration.modalities,
       ...(declaration.turn_detection === undefined ? {} : { turn_detection: declaration.turn_detection }),
       tools,
+      media: declaration.media,
+      ...(transport === 'webrtc' ? { ice_servers: [...ice_servers] } : {}),
       client_token: tokens.issue(session_id, expires_at_ms),
       expires_at_ms,
       urls: {
         realtime: `${path}/realtime`,
+        ...(transport === 'webrtc'
+          ? { realtime_offer: `${path}/realtime-offer`, realtime_call: `${path}/realtime-call` }
+          : {}),
         events: `${path}/events`,
         tools: `${path}/tools/{tool}`,
         close: `${path}/close`,

@@ -119,8 +119,12 @@ export class Sockets {
     try {
       requireScope(principal, 'start', session_id);
       const session = this.#deps.sessions.find(session_id) ?? (await this.#deps.sessions.live(session_id));
+      const { transport } = session.resource();
+      if (transport === 'webrtc') {
+        throw new ParleyError('failed_precondition', "this session has transport 'webrtc': offer a call instead");
+      }
       ws.resume();
-      session.client.attach(acceptFrameSocket(ws), wantsEvents);
+      session.client.attach(acceptFrameSocket(ws), { wantsEvents });
     } catch (caught) {
       ws.resume();
       closeWith(ws, caught);

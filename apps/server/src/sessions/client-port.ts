@@ -15,10 +15,18 @@ export interface ClientPortOptions {
   rejected: (connection_id: string, error: ErrorObject) => void;
 }
 
+export interface AttachOptions {
+  /** `parley.event` frames beside the model's. */
+  wantsEvents: boolean;
+  /** Frames that were allowed and are not for the model: true when it took one. */
+  takes?: (frame: Buffer) => boolean;
+}
+
 interface Client {
   connection_id: string;
   socket: FrameSocket;
   wantsEvents: boolean;
+  takes: ((frame: Buffer) => boolean) | undefined;
   relay: Relay | null;
   rejections: number;
 }
@@ -43,10 +51,10 @@ export class ClientPort {
     return this.#dropped + (this.#client?.relay?.dropped ?? 0);
   }
 
-  attach(socket: FrameSocket, wantsEvents: boolean): void {
+  attach(socket: FrameSocket, { wantsEvents, takes }: AttachOptions): void {
     const replaced = new ParleyError('aborted', 'another connection took over this call', { retryable: false });
     this.#drop(replaced.closeCode, replaced.message);
-    const client: Client = { connection_id: socket.id, socket, wantsEvents, relay: null, rejections: 0 };
+    const client: Client = { connection_id: socket.id, socket, wantsEvents, takes, relay: null, rejections: 0 };
     this.#client = client;
     socket.onClose((close) => {
       if (this.#client !== client) return;
@@ -80,6 +88,11 @@ export class ClientPort {
     if (client.socket.bufferedBytes > this.#options.hard_bytes) this.#tooSlow(client);
   }
 
+  /** The client hung up by other means than its connection. */
+  leave(code: number, reason: string): void {
+    this.#drop(code, reason);
+  }
+
   close(code: number, reason: string): void {
     this.#drop(code, reason);
     this.#media = null;
@@ -93,6 +106,7 @@ export class ClientPort {
       soft_bytes,
       hard_bytes,
       patience_ms,
+      takes: client.takes,
       rejected: (frame, error) => this.#rejected(client, frame, error),
       tooSlow: () => this.#tooSlow(client),
     });

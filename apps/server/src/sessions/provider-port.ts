@@ -1,7 +1,7 @@
 // The place of a session where its model is: connected once, when somebody is there.
 
 import { type ModelCommand, type ModelEvent, ParleyError, type SessionResource, type SessionState } from '@parley/core';
-import type { MediaCounts, ModelConnection, ModelMedia, RealtimeModel } from '@parley/providers';
+import type { MediaCounts, ModelConnection, ModelMedia, ModelSessionOptions, RealtimeModel } from '@parley/providers';
 import type { Logger } from '../telemetry/logger.ts';
 import type { SessionLog } from './log.ts';
 import { safetyId } from './resource.ts';
@@ -22,13 +22,15 @@ export class ProviderPort {
   readonly #options: ProviderPortOptions;
   readonly #abort = new AbortController();
   #connection: ModelConnection | null = null;
+  /** Of connections before this one. */
+  #before: MediaCounts = NOTHING;
 
   constructor(options: ProviderPortOptions) {
     this.#options = options;
   }
 
   counts(): MediaCounts {
-    return this.#connection?.media.counts() ?? NOTHING;
+    return sum(this.#before, this.#connection?.media.counts() ?? NOTHING);
   }
 
   send(command: ModelCommand): void {
@@ -41,25 +43,39 @@ export class ProviderPort {
     this.#connection?.close(reason);
   }
 
-  async connect({ declaration, tools, enabled_tools }: SessionState): Promise<void> {
-    if (!declaration) return;
-    const { session, model, record, connected, event } = this.#options;
+  /** What the model is told. @throws ParleyError `internal` before the session was created. */
+  options({ declaration, tools, enabled_tools }: SessionState, signal: AbortSignal): ModelSessionOptions {
+    if (!declaration) throw new ParleyError('internal', 'the session was not created yet');
+    const { session } = this.#options;
+    return {
+      model: session.model,
+      voice: declaration.voice ?? session.voice,
+      instructions: declaration.instructions,
+      language: declaration.language,
+      modalities: declaration.modalities,
+      tools: tools.filter((tool) => enabled_tools.includes(tool.name)),
+      turn_detection: declaration.turn_detection ?? null,
+      responder: declaration.responder,
+      safety_id: safetyId(session),
+      signal: AbortSignal.any([signal, this.#abort.signal]),
+    };
+  }
+
+  /** From now on this is the session's connection. */
+  adopt(connection: ModelConnection): void {
+    this.#before = this.counts();
+    this.#connection = connection;
+    connection.onEvent((event) => {
+      if (this.#connection === connection) this.#options.event(event);
+    });
+  }
+
+  async connect(state: SessionState): Promise<void> {
+    const { model, record, connected } = this.#options;
     const { signal } = this.#abort;
     try {
-      const connection = await model.connect({
-        model: session.model,
-        voice: declaration.voice ?? session.voice,
-        instructions: declaration.instructions,
-        language: declaration.language,
-        modalities: declaration.modalities,
-        tools: tools.filter((tool) => enabled_tools.includes(tool.name)),
-        turn_detection: declaration.turn_detection ?? null,
-        responder: declaration.responder,
-        safety_id: safetyId(session),
-        signal,
-      });
-      this.#connection = connection;
-      connection.onEvent(event);
+      const connection = await model.connect(this.options(state, signal));
+      this.adopt(connection);
       void connection.closed.then((closed) => record({ type: 'provider.disconnected', ...closed }));
       if (signal.aborted) connection.close('session_closed');
       else await connected(connection.media, connection.provider_session_id);
@@ -74,4 +90,13 @@ export class ProviderPort {
     const { message: reason, retryable: recoverable } = error;
     record({ type: 'provider.disconnected', code: 1006, reason, recoverable, error: error.toObject() });
   }
+}
+
+function sum(a: MediaCounts, b: MediaCounts): MediaCounts {
+  return {
+    user_audio_ms: a.user_audio_ms + b.user_audio_ms,
+    reply_audio_ms: a.reply_audio_ms + b.reply_audio_ms,
+    frames_in: a.frames_in + b.frames_in,
+    frames_out: a.frames_out + b.frames_out,
+  };
 }

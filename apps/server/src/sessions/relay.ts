@@ -15,6 +15,8 @@ export interface RelayPolicy {
   hard_bytes: number;
   /** How long a client may hold the model back before it loses audio instead. */
   patience_ms: number;
+  /** Takes an allowed frame that is not for the model, and says so. */
+  takes?: ((frame: Buffer) => boolean) | undefined;
   /** A frame was refused. */
   rejected: (frame: Buffer, error: ErrorObject) => void;
   /** The client does not read and was given up. */
@@ -85,6 +87,7 @@ class PassThrough implements Relay {
       this.#policy.rejected(frame, verdict.problem);
       return;
     }
+    if (verdict.kind === 'other' && this.#policy.takes?.(frame)) return;
     this.#media.send(frame);
     if (this.#media.socket.bufferedBytes > this.#policy.soft_bytes) this.#client.pause();
   }

@@ -37,6 +37,7 @@ export function newResource(of: NewSession, created_at_ms: number): SessionResou
     model: declaration.model ?? capabilities.default_model,
     voice: declaration.voice ?? capabilities.default_voice,
     responder: declaration.responder,
+    media: declaration.media,
     tools,
     tags: declaration.tags,
     metadata: { ...declaration.metadata, ...of.metadata },

@@ -20,9 +20,14 @@ import type { AgentDirectory, ExecutionEngine, HandlerLink, SessionChange } from
 import type { Store } from '../store/store.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
+import { BridgeCalls } from './bridge/bridge-calls.ts';
+import type { Bridges } from './bridge/bridges.ts';
+import type { CallPort, CallStatus } from './call-port.ts';
 import { ClientPort } from './client-port.ts';
 import { HandlerPort } from './handler-port.ts';
+import { History } from './history.ts';
 import { SessionLog } from './log.ts';
+import { NativeCalls } from './native-calls.ts';
 import { ProviderPort } from './provider-port.ts';
 import { closedResource, endOfSession } from './resource.ts';
 import { Timers } from './timers.ts';
@@ -39,6 +44,10 @@ export interface SessionDeps {
   client_soft_bytes: number;
   client_hard_bytes: number;
   client_patience_ms: number;
+  sideband_ms: number;
+  bridges: Bridges;
+  /** A hang-up that goes on after its session ended. */
+  pending: (hangUp: Promise<unknown>) => void;
   /** It is closed and on disk. */
   ended: (session: Session, resource: SessionResource) => void;
   /** Its log could not be written: it is over here, and a later start finds it open on the disk. */
@@ -50,6 +59,9 @@ export class Session {
   readonly client: ClientPort;
   readonly handler: HandlerPort;
   readonly #provider: ProviderPort;
+  /** Null where the transport is no WebRTC. */
+  readonly #calls: CallPort | null;
+  readonly #history = new History();
   readonly #deps: SessionDeps;
   readonly #start: SessionResource;
   readonly #timers = new Timers((timer) => this.record({ type: 'timer.fired', timer }));
@@ -89,10 +101,43 @@ export class Session {
       connected: (media, id) => this.#connected(media, id),
       event: (event) => this.#fromModel(event),
     });
+    this.#calls = this.#callPort(allowed);
   }
 
   get id(): string {
     return this.#start.session_id;
+  }
+
+  #callPort(allowed: readonly ClientEventName[]): CallPort | null {
+    const { transport, media, session_id } = this.#start;
+    if (transport !== 'webrtc') return null;
+    const { model, logger, sideband_ms, pending, bridges, now } = this.#deps;
+    if (media === 'bridge') {
+      return new BridgeCalls({
+        bridges,
+        client: this.client,
+        log: this.log,
+        record: (event) => this.record(event),
+        listens: allowed.includes('audio'),
+        truncate: (item_id, audio_ms) => this.#provider.send({ type: 'truncate', item_id, audio_ms }),
+        now,
+      });
+    }
+    return new NativeCalls({
+      session_id,
+      model,
+      provider: this.#provider,
+      log: this.log,
+      record: (event) => this.record(event),
+      connected: ({ connection }) => {
+        // The provider knows nothing of the calls before.
+        for (const line of this.#history.lines()) connection.send(line);
+        void this.#live(connection.provider_session_id);
+      },
+      pending,
+      logger,
+      sideband_ms,
+    });
   }
 
   get state(): SessionState {
@@ -173,6 +218,30 @@ export class Session {
     await this.#over.promise;
   }
 
+  /** Answers a client's WebRTC offer. */
+  async offer(sdp: string, signal: AbortSignal, wantsEvents: boolean): Promise<string> {
+    this.#checkOpen();
+    return this.#call().offer(sdp, signal, wantsEvents);
+  }
+
+  /** How its WebRTC call is. */
+  get callStatus(): CallStatus {
+    return this.#call().status;
+  }
+
+  /** The client hung up. */
+  hangUp(): void {
+    this.#call().hangUp('hung_up');
+  }
+
+  #call(): CallPort {
+    if (this.#calls) return this.#calls;
+    const { transport } = this.#start;
+    throw new ParleyError('failed_precondition', `session ${this.id} has transport '${transport}', not 'webrtc'`, {
+      details: { transport },
+    });
+  }
+
   /** The handler returned, or threw. */
   handled(error: ErrorObject | undefined): void {
     this.record(error ? { type: 'handler.failed', error } : { type: 'handler.completed' });
@@ -194,9 +263,11 @@ export class Session {
   #published(record: EventRecord, json: string): void {
     this.client.event(record, json);
     this.handler.event(record);
+    if (this.#calls) this.#history.event(record);
     switch (record.type) {
       case 'provider.connected':
-        if (this.#start.responder === 'handler') this.handler.open(this.state);
+        // A session has one handler, however many calls.
+        if (this.#start.responder === 'handler' && this.state.handler === 'none') this.handler.open(this.state);
         break;
       case 'say.completed':
         this.#waiters.wake(record.say_id, record);
@@ -241,6 +312,10 @@ export class Session {
 
   #connected(media: ModelMedia, provider_session_id: string | undefined): Promise<unknown> {
     this.client.connect(media);
+    return this.#live(provider_session_id);
+  }
+
+  #live(provider_session_id: string | undefined): Promise<unknown> {
     const id = provider_session_id === undefined ? {} : { provider_session_id };
     // With its row, so that the list of live sessions finds it.
     return this.log.append({ type: 'provider.connected', model: this.#start.model, ...id }, () => [
@@ -248,7 +323,8 @@ export class Session {
     ]);
   }
 
-  #fromModel(event: ModelEvent): void {
+  #fromModel(came: ModelEvent): void {
+    const event = this.#calls?.told(came, this.state) ?? came;
     this.record(event.type === 'tool.called' ? { ...event, execution_id: newId('execution') } : event);
   }
 
@@ -298,6 +374,7 @@ export class Session {
     const { created_at_ms, turns, tool_calls, usage } = this.state;
     const { user_audio_ms, reply_audio_ms } = this.#provider.counts();
     const now = this.#deps.now();
+    this.#calls?.close(reason);
     this.#provider.close(reason);
     const closed: EventOf<'session.closed'> = {
       type: 'session.closed',
@@ -330,6 +407,7 @@ export class Session {
   // Nothing may be acknowledged that is not on disk, so there is nothing left to do but to stop.
   #broken(error: unknown): void {
     this.#deps.logger.error({ session_id: this.id, err: error }, 'the log cannot be written; the session is cut');
+    this.#calls?.close('internal');
     this.#provider.close('internal');
     this.#leave(
       closeCodeOf('internal'),

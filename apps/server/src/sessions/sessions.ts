@@ -6,6 +6,7 @@ import type { AgentDirectory, ExecutionEngine } from '../agents/ports.ts';
 import type { ClaimRow, SessionQuery, Store, Write } from '../store/store.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
+import type { Bridges } from './bridge/bridges.ts';
 import { admit } from './admission.ts';
 import { recoverSession } from './recovery.ts';
 import { newResource, rootExecution } from './resource.ts';
@@ -24,6 +25,8 @@ export interface SessionsDeps {
   client_soft_bytes: number;
   client_hard_bytes: number;
   client_patience_ms: number;
+  sideband_ms: number;
+  bridges: Bridges;
 }
 
 export interface Started {
@@ -41,6 +44,8 @@ export class Sessions {
   readonly #perTarget = new Map<string, number>();
   /** Starts with an idempotency key that are being written. */
   readonly #claiming = new Map<string, Promise<void>>();
+  /** Calls that the provider is being told to end. */
+  readonly #hangingUp = new Set<Promise<unknown>>();
   #draining = false;
   #emptied: (() => void) | null = null;
 
@@ -136,6 +141,9 @@ export class Sessions {
       client_soft_bytes: this.#deps.client_soft_bytes,
       client_hard_bytes: this.#deps.client_hard_bytes,
       client_patience_ms: this.#deps.client_patience_ms,
+      sideband_ms: this.#deps.sideband_ms,
+      bridges: this.#deps.bridges,
+      pending: (hangUp) => this.#pending(hangUp),
       ended: (ended, closed) => this.#ended(ended, closed),
       lost: (lost) => this.#remove(lost, target),
     });
@@ -186,6 +194,21 @@ export class Sessions {
     }, deadline_ms);
     await empty;
     clearTimeout(timer);
+  }
+
+  /** Resolves when the provider was told of every call that is over, or when that took too long. */
+  async hungUp(within_ms: number): Promise<void> {
+    let timer: NodeJS.Timeout | undefined;
+    const enough = new Promise<void>((resolve) => {
+      timer = setTimeout(resolve, within_ms);
+    });
+    await Promise.race([Promise.allSettled([...this.#hangingUp]), enough]);
+    clearTimeout(timer);
+  }
+
+  #pending(hangUp: Promise<unknown>): void {
+    this.#hangingUp.add(hangUp);
+    void hangUp.finally(() => this.#hangingUp.delete(hangUp));
   }
 
   /** Ends, with a reason, every session that an earlier process left open: its provider connection is gone. */

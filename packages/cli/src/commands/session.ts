@@ -3,6 +3,7 @@
 import type { Command } from 'commander';
 import { sessionClose } from './session-close.ts';
 import { sessionList } from './session-list.ts';
+import { sessionOffer } from './session-offer.ts';
 import { sessionShow } from './session-show.ts';
 import { sessionStart } from './session-start.ts';
 import { sessionTail } from './session-tail.ts';
@@ -14,6 +15,7 @@ export function session(program: Command): void {
   const group = program.command('session').alias('sessions').description('start, talk, look, end');
   sessionStart(group);
   sessionTalk(group);
+  sessionOffer(group);
   sessionTool(group);
   sessionList(group);
   sessionShow(group);

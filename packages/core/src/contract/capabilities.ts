@@ -4,7 +4,9 @@ import { z } from 'zod';
 
 export const TransportCapability = z
   .object({
+    /** Who terminates the media when a declaration does not say, and who may. */
     via: z.enum(['native', 'bridge']),
+    media: z.array(z.enum(['bridge', 'native'])),
     modalities: z.array(z.enum(['audio', 'text', 'image'])),
     turn_detection: z.array(z.enum(['server_vad', 'semantic_vad'])),
     push_to_talk: z.boolean(),
@@ -44,6 +46,7 @@ export type ProviderCapability = z.infer<typeof ProviderCapability>;
 
 const REALTIME_WEBSOCKET: TransportCapability = {
   via: 'native',
+  media: ['native'],
   modalities: ['audio', 'text'],
   turn_detection: ['semantic_vad', 'server_vad'],
   push_to_talk: true,
@@ -58,12 +61,20 @@ const RETIRING: ProviderCapability['retiring_models'] = [
   'gpt-realtime-mini-2025-12-15',
 ].map((model) => ({ model, retires_on: '2027-01-20' }));
 
+/** The provider terminates the media, unless a declaration asks the server to. */
+const REALTIME_WEBRTC: TransportCapability = { ...REALTIME_WEBSOCKET, media: ['bridge', 'native'] };
+
+/** The server terminates the media of a call, and speaks to the provider over a WebSocket. */
+function bridged(websocket: TransportCapability): TransportCapability {
+  return { ...websocket, via: 'bridge', media: ['bridge'] };
+}
+
 /** The table, in the alphabetical order of its providers. */
 export const CAPABILITIES: readonly ProviderCapability[] = [
   {
     provider: 'azure_openai',
     title: 'Azure OpenAI Realtime',
-    transports: { websocket: REALTIME_WEBSOCKET },
+    transports: { webrtc: bridged(REALTIME_WEBSOCKET), websocket: REALTIME_WEBSOCKET },
     audio_input_formats: ['audio/pcm;rate=24000', 'audio/pcma', 'audio/pcmu'],
     audio_output_formats: ['audio/pcm;rate=24000', 'audio/pcma', 'audio/pcmu'],
     client_truncates: true,
@@ -82,7 +93,7 @@ export const CAPABILITIES: readonly ProviderCapability[] = [
   {
     provider: 'gemini',
     title: 'Gemini Live',
-    transports: { websocket: SERVER_VAD_WEBSOCKET },
+    transports: { webrtc: bridged(SERVER_VAD_WEBSOCKET), websocket: SERVER_VAD_WEBSOCKET },
     audio_input_formats: ['audio/pcm;rate=24000'],
     audio_output_formats: ['audio/pcm;rate=24000'],
     client_truncates: false,
@@ -102,7 +113,7 @@ export const CAPABILITIES: readonly ProviderCapability[] = [
   {
     provider: 'openai',
     title: 'OpenAI Realtime',
-    transports: { websocket: REALTIME_WEBSOCKET },
+    transports: { webrtc: REALTIME_WEBRTC, websocket: REALTIME_WEBSOCKET },
     audio_input_formats: ['audio/pcm;rate=24000', 'audio/pcma', 'audio/pcmu'],
     audio_output_formats: ['audio/pcm;rate=24000', 'audio/pcma', 'audio/pcmu'],
     client_truncates: true,
@@ -121,7 +132,7 @@ export const CAPABILITIES: readonly ProviderCapability[] = [
   {
     provider: 'openai_compatible',
     title: 'OpenAI Realtime compatible server',
-    transports: { websocket: REALTIME_WEBSOCKET },
+    transports: { webrtc: bridged(REALTIME_WEBSOCKET), websocket: REALTIME_WEBSOCKET },
     audio_input_formats: ['audio/pcm;rate=24000', 'audio/pcma', 'audio/pcmu'],
     audio_output_formats: ['audio/pcm;rate=24000', 'audio/pcma', 'audio/pcmu'],
     client_truncates: true,
@@ -140,7 +151,10 @@ export const CAPABILITIES: readonly ProviderCapability[] = [
   {
     provider: 'openai_live',
     title: 'OpenAI Live',
-    transports: { websocket: { ...SERVER_VAD_WEBSOCKET, push_to_talk: false } },
+    transports: {
+      webrtc: bridged({ ...SERVER_VAD_WEBSOCKET, push_to_talk: false }),
+      websocket: { ...SERVER_VAD_WEBSOCKET, push_to_talk: false },
+    },
     audio_input_formats: ['audio/pcm;rate=24000'],
     audio_output_formats: ['audio/pcm;rate=24000'],
     client_truncates: false,
@@ -159,7 +173,7 @@ export const CAPABILITIES: readonly ProviderCapability[] = [
   {
     provider: 'simulator',
     title: 'Parley simulator',
-    transports: { websocket: REALTIME_WEBSOCKET },
+    transports: { webrtc: REALTIME_WEBRTC, websocket: REALTIME_WEBSOCKET },
     audio_input_formats: ['audio/pcm;rate=24000', 'audio/pcma', 'audio/pcmu'],
     audio_output_formats: ['audio/pcm;rate=24000', 'audio/pcma', 'audio/pcmu'],
     client_truncates: true,
@@ -178,7 +192,7 @@ export const CAPABILITIES: readonly ProviderCapability[] = [
   {
     provider: 'xai',
     title: 'xAI Grok voice',
-    transports: { websocket: SERVER_VAD_WEBSOCKET },
+    transports: { webrtc: bridged(SERVER_VAD_WEBSOCKET), websocket: SERVER_VAD_WEBSOCKET },
     audio_input_formats: ['audio/pcm;rate=24000', 'audio/pcma', 'audio/pcmu'],
     audio_output_formats: ['audio/pcm;rate=24000', 'audio/pcma', 'audio/pcmu'],
     client_truncates: true,

@@ -18,8 +18,20 @@ export const StartRequest = z
   .meta({ id: 'StartRequest' });
 
 export const SessionUrls = z
-  .object({ realtime: z.string(), events: z.string(), tools: z.string(), close: z.string(), workflow: z.string() })
+  .object({
+    realtime: z.string(),
+    realtime_offer: z.string().optional(),
+    realtime_call: z.string().optional(),
+    events: z.string(),
+    tools: z.string(),
+    close: z.string(),
+    workflow: z.string(),
+  })
   .meta({ id: 'SessionUrls', description: 'Paths on the server that answered; nothing is built from a Host header.' });
+
+export const IceServer = z
+  .object({ urls: z.array(z.string()), username: z.string().optional(), credential: z.string().optional() })
+  .meta({ id: 'IceServer', description: 'A STUN or TURN server, as RTCPeerConnection takes it.' });
 
 export const StartResponse = z
   .object({
@@ -34,6 +46,10 @@ export const StartResponse = z
     modalities: z.array(z.string()),
     turn_detection: TurnDetection.nullable().optional(),
     tools: z.array(ResolvedTool),
+    /** Who terminates WebRTC media: the provider, or this server. */
+    media: z.enum(['native', 'bridge']).optional(),
+    /** For the client's RTCPeerConnection. */
+    ice_servers: z.array(IceServer).optional(),
     client_token: z.string(),
     expires_at_ms: z.number(),
     urls: SessionUrls,
@@ -56,6 +72,7 @@ export const SessionResource = z
     model: z.string(),
     voice: z.string(),
     responder: z.enum(['model', 'handler']),
+    media: z.enum(['native', 'bridge']).optional(),
     tools: z.array(ResolvedTool),
     tags: z.array(z.string()),
     metadata: JsonObject,
@@ -98,6 +115,21 @@ export const UpdateRequest = z
   })
   .meta({ id: 'UpdateRequest' });
 export const CloseRequest = z.strictObject({ reason: z.string().max(256).optional() }).meta({ id: 'CloseRequest' });
+
+export const OfferRequest = z
+  .strictObject({ sdp: z.string().min(1).max(LIMITS.offer_bytes_max) })
+  .meta({ id: 'OfferRequest', description: 'An SDP offer with all of its candidates; nothing is trickled.' });
+export const OfferResponse = z.object({ answer_sdp: z.string() }).meta({ id: 'OfferResponse' });
+export const CallResource = z
+  .object({
+    session_id: z.string(),
+    media: z.enum(['native', 'bridge']),
+    status: z.enum(['none', 'connecting', 'connected']),
+    connection_id: z.string().optional(),
+    provider_call_id: z.string().optional(),
+    ice_servers: z.array(IceServer),
+  })
+  .meta({ id: 'CallResource', description: 'The WebRTC call of a session.' });
 
 export const ToolRequest = z
   .strictObject({
@@ -234,6 +266,10 @@ export type SayRequest = z.infer<typeof SayRequest>;
 export type SayResponse = z.infer<typeof SayResponse>;
 export type InjectRequest = z.infer<typeof InjectRequest>;
 export type UpdateRequest = z.infer<typeof UpdateRequest>;
+export type OfferRequest = z.infer<typeof OfferRequest>;
+export type OfferResponse = z.infer<typeof OfferResponse>;
+export type CallResource = z.infer<typeof CallResource>;
+export type IceServer = z.infer<typeof IceServer>;
 export type CloseRequest = z.infer<typeof CloseRequest>;
 export type ToolRequest = z.infer<typeof ToolRequest>;
 export type ExecuteRequest = z.infer<typeof ExecuteRequest>;

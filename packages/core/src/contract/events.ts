@@ -124,6 +124,43 @@ export const EVENT_SCHEMAS = [
     },
     'Another connection to the provider took the place of the one before, between two turns.',
   ),
+  event(
+    'call.offered',
+    { connection_id: z.string(), media: z.enum(['native', 'bridge']) },
+    'A client offered a WebRTC call. A newer offer takes over from an older call.',
+  ),
+  event(
+    'call.created',
+    { connection_id: z.string(), media: z.enum(['native', 'bridge']), provider_call_id: z.string().optional() },
+    'The offer was answered: by the provider (native), or by this server (bridge).',
+  ),
+  event('call.failed', { connection_id: z.string(), error: ErrorObjectSchema }, 'The call did not come about.'),
+  event(
+    'call.ended',
+    { connection_id: z.string(), reason: z.string(), error: ErrorObjectSchema.optional() },
+    'The call is over. The session waits for another one.',
+  ),
+  event(
+    'media.connected',
+    { connection_id: z.string(), connect_ms: z.number() },
+    'Media flow and the data channel is open, so many milliseconds after the offer.',
+  ),
+  event(
+    'sideband.attached',
+    { provider_call_id: z.string(), attempt: z.int() },
+    "The server's own control connection to the provider's call is there.",
+  ),
+  event(
+    'sideband.lost',
+    { provider_call_id: z.string(), code: z.int(), reason: z.string() },
+    'That connection was cut. No tool runs until it is there again.',
+  ),
+  event(
+    'session.tampered',
+    { fields: z.array(z.string()) },
+    'The client changed, over its own connection to the provider, what belongs to the server.',
+  ),
+  event('session.restored', {}, 'The provider confirmed that the session is again what the server says.'),
   event('client.attached', { connection_id: z.string() }, 'A client joined the call.'),
   event('client.detached', { connection_id: z.string(), code: z.int(), reason: z.string() }, 'A client left the call.'),
   event('client.rejected', { connection_id: z.string(), error: ErrorObjectSchema }, 'A client sent what it may not.'),
@@ -131,7 +168,16 @@ export const EVENT_SCHEMAS = [
   event('handler.detached', { link_id: z.string(), reason: z.string() }, 'The agent that ran the handler is gone.'),
   event('handler.completed', {}, 'The handler returned.'),
   event('handler.failed', { error: ErrorObjectSchema }, 'The handler threw.'),
-  event('speech.started', { item_id: z.string().optional(), audio_ms: z.number() }, 'The user began to speak.'),
+  event(
+    'speech.started',
+    {
+      item_id: z.string().optional(),
+      audio_ms: z.number(),
+      /** How much of the answer that was being played was heard, where whoever plays it knows. */
+      played_ms: z.number().optional(),
+    },
+    'The user began to speak.',
+  ),
   event('speech.stopped', { item_id: z.string().optional(), audio_ms: z.number() }, 'The user fell silent.'),
   event(
     'turn.started',
@@ -170,6 +216,8 @@ export const EVENT_SCHEMAS = [
       text: z.string(),
       audio_ms: z.number(),
       usage: Usage.optional(),
+      /** Whoever plays it tells its end by `response.played`; otherwise it is reckoned from `audio_ms`. */
+      playback_reported: z.boolean().optional(),
     },
     'The model generated its answer, or stopped.',
   ),

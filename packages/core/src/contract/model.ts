@@ -37,6 +37,8 @@ export const ModelCommand = z
     command('cancel', { response_id: z.string().optional() }).meta({ id: 'CancelCommand' }),
     /** Remove what was not heard of an answer. */
     command('truncate', { item_id: z.string(), audio_ms: z.number() }).meta({ id: 'TruncateCommand' }),
+    /** Tell the model again what the session is: somebody else changed it. */
+    command('restore', {}).meta({ id: 'RestoreCommand' }),
     /** The one answer to a tool call. `output` is JSON text. */
     command('tool_output', { call_id: z.string(), output: z.string() }).meta({ id: 'ToolOutputCommand' }),
   ])
@@ -50,6 +52,10 @@ export type ModelEvent =
   | EventOf<'provider.connected'>
   | EventOf<'provider.failed'>
   | EventOf<'provider.renewed'>
+  | EventOf<'sideband.attached'>
+  | EventOf<'sideband.lost'>
+  | EventOf<'session.tampered'>
+  | EventOf<'session.restored'>
   | EventOf<'speech.started'>
   | EventOf<'speech.stopped'>
   | EventOf<'turn.started'>
@@ -57,5 +63,6 @@ export type ModelEvent =
   | EventOf<'transcript.completed'>
   | EventOf<'response.started'>
   | EventOf<'response.completed'>
+  | EventOf<'response.played'>
   | EventOf<'item.truncated'>
   | Omit<EventOf<'tool.called'>, 'execution_id'>;

@@ -35,6 +35,10 @@ export const LIMITS = {
   answered_calls_max: 256,
   /** Where a declaration does not say. */
   tool_calls_in_flight: 16,
+  /** An SDP offer. Browsers make some 10 KiB. */
+  offer_bytes_max: 65_536,
+  /** Changes of a session by its client that are put right; one more ends it. */
+  tamperings_max: 3,
 } as const;
 
 /** Times that every implementation keeps. They stand in `catalog.json`. */
@@ -53,6 +57,15 @@ export const TIMES = {
   response_creating_ms: 30_000,
   /** A call whose client was cut off waits this long for it. */
   client_resume_ms: 30_000,
+  /** How long an offer may wait for its answer. */
+  offer_ms: 15_000,
+  /** How long ICE and DTLS may take, and after them the client to open its data channel. */
+  media_connect_ms: 15_000,
+  channel_open_ms: 10_000,
+  /** How long a cut sideband is dialled again before its call is given up. */
+  sideband_ms: 15_000,
+  /** How long after its reckoned end an answer may still be played before it counts as heard. */
+  playback_report_ms: 5_000,
   drain_ms: 30_000,
   /** A session without a client or a turn for this long is closed. */
   session_idle_ms: 5 * 60_000,

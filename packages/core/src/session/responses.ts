@@ -105,7 +105,9 @@ export function completed(state: SessionState, entry: EventRecord<EventOf<'respo
     audio_ms: entry.audio_ms,
     text: entry.text,
   };
-  const left_ms = active.started_at_ms + entry.audio_ms - entry.at_ms;
+  const reckoned_ms = active.started_at_ms + entry.audio_ms - entry.at_ms;
+  // Who plays it will say when it was heard; the timer is for one that never does.
+  const left_ms = entry.playback_reported ? Math.max(0, reckoned_ms) + TIMES.playback_report_ms : reckoned_ms;
   const playback: Effect =
     left_ms > 0
       ? { kind: 'timer.set', timer: 'playback', ms: left_ms }
@@ -133,10 +135,10 @@ function heard(state: SessionState): Effect[] {
 }
 
 /** The user speaks (or a client cut the answer at `cut_ms`) while something is generated or heard, or a tool runs. */
-export function interrupted(state: SessionState, at_ms: number, cut_ms?: number): Effect[] {
+export function interrupted(state: SessionState, at_ms: number, cut_ms?: number, heard_ms?: number): Effect[] {
   const detection = state.declaration?.turn_detection;
   if (cut_ms === undefined && detection?.interrupt_response === false) return [];
-  return [...interruptedAnswer(state, at_ms, cut_ms), ...cancelledTools(state)];
+  return [...interruptedAnswer(state, at_ms, cut_ms ?? heard_ms), ...cancelledTools(state)];
 }
 
 function interruptedAnswer(state: SessionState, at_ms: number, cut_ms: number | undefined): Effect[] {
@@ -162,7 +164,7 @@ function interruptedAnswer(state: SessionState, at_ms: number, cut_ms: number | 
   }
   if (response && response.interrupted_ms === null) {
     // Its `response.completed` ends what it said.
-    const played_ms = Math.max(0, at_ms - response.started_at_ms);
+    const played_ms = cut_ms ?? Math.max(0, at_ms - response.started_at_ms);
     state.response = { ...response, interrupted_ms: played_ms };
     return [{ kind: 'record', event: { type: 'response.interrupted', response_id: response.response_id, played_ms } }];
   }

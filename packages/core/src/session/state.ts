@@ -37,7 +37,8 @@ export interface Say {
 export interface RunningCall {
   name: string;
   execution_id: string;
-  source: 'model' | 'client';
+  /** `orphan`: the model that asked is gone with its call, and nobody waits for the answer. */
+  source: 'model' | 'client' | 'orphan';
   response_id: string | null;
   on_interrupt: 'finish' | 'cancel';
   started_at_ms: number;
@@ -74,6 +75,8 @@ export interface SessionState {
   turns: number;
   tool_calls: number;
   usage: Usage;
+  /** How often the client changed what belongs to the server. */
+  tamperings: number;
   closing: { reason: string; error: ErrorObject | null } | null;
 }
 
@@ -104,6 +107,7 @@ export function initialState(): SessionState {
     turns: 0,
     tool_calls: 0,
     usage: {},
+    tamperings: 0,
     closing: null,
   };
 }

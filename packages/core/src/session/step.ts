@@ -11,6 +11,7 @@ import { LIMITS, TIMES } from '../contract/names.ts';
 import type { ErrorObject } from '../errors.ts';
 import type { Effect } from './effects.ts';
 import { closing } from './ending.ts';
+import { callEnded, isNative, tampered } from './calls.ts';
 import { completed as responseCompleted, failed, flush, interrupted, played, started, wantSay } from './responses.ts';
 import type { SessionState } from './state.ts';
 import { called, completed as toolCompleted, dispatched, rejected } from './tools.ts';
@@ -57,7 +58,23 @@ function effectsOf(state: SessionState, entry: EventRecord): Effect[] {
         },
       );
     case 'provider.failed':
+      // Nobody can say what a session is that could not be put right.
+      if (entry.command_id === 'restore') return close(state, 'tampered', 'server', entry.error);
       return failed(state, entry);
+    case 'call.offered':
+      // Of changes from now on the new call was not told.
+      state.connecting = entry.media === 'native' || state.connecting;
+      return [idle(state), ...connect(state)];
+    case 'call.failed':
+      if (isNative(state)) {
+        state.connecting = false;
+        state.waiting_update = null;
+      }
+      return [];
+    case 'call.ended':
+      return isNative(state) ? callEnded(state, entry) : [];
+    case 'session.tampered':
+      return tampered(state, entry);
     case 'client.attached':
       state.clients += 1;
       state.had_client = true;
@@ -66,7 +83,7 @@ function effectsOf(state: SessionState, entry: EventRecord): Effect[] {
       return clientDetached(state, entry);
     case 'speech.started':
       state.user_speaking = true;
-      return [idle(state), ...interrupted(state, entry.at_ms)];
+      return [idle(state), ...interrupted(state, entry.at_ms, undefined, entry.played_ms)];
     case 'speech.stopped':
       state.user_speaking = false;
       return flush(state);
@@ -141,7 +158,8 @@ function created(state: SessionState, entry: EventRecord<EventOf<'session.create
 
 /** The provider is connected late, when somebody is there: providers bill by the second. */
 function connect(state: SessionState): Effect[] {
-  if (state.phase !== 'starting' || state.connecting) return [];
+  // A call that the provider terminates begins with the client's offer.
+  if (state.phase !== 'starting' || state.connecting || isNative(state)) return [];
   state.connecting = true;
   return [{ kind: 'provider.connect' }];
 }
@@ -209,10 +227,9 @@ function updated(state: SessionState, entry: EventRecord<EventOf<'session.update
       ...(turn_detection === undefined ? {} : { turn_detection }),
     };
   }
-  if (state.phase === 'live') return [{ kind: 'provider.send', command }];
   // A connection that is being made was told the old values; one that is made later is told the new ones.
   if (state.connecting) state.waiting_update = { ...state.waiting_update, ...command };
-  return [];
+  return state.phase === 'live' ? [{ kind: 'provider.send', command }] : [];
 }
 
 function timerFired(state: SessionState, entry: EventRecord<EventOf<'timer.fired'>>): Effect[] {
@@ -265,7 +282,7 @@ function idle(state: SessionState): Effect {
 function idleMs(state: SessionState): number {
   const idle_ms = state.declaration?.limits.idle_timeout_ms ?? TIMES.session_idle_ms;
   // A call whose client was cut off costs money while nobody hears it.
-  const alone = state.phase === 'live' && state.clients === 0 && state.had_client;
+  const alone = state.clients === 0 && state.had_client;
   return alone ? Math.min(idle_ms, TIMES.client_resume_ms) : idle_ms;
 }
 

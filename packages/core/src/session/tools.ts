@@ -103,13 +103,13 @@ export function dispatched(state: SessionState, entry: EventRecord<EventOf<'tool
 export function rejected(state: SessionState, entry: EventRecord<EventOf<'tool.rejected'>>): Effect[] {
   const call = settle(state, entry.call_id);
   if (!call) return [];
-  return call.source === 'client' ? flush(state) : answer(state, entry.call_id, { error: entry.error });
+  return call.source !== 'model' ? flush(state) : answer(state, entry.call_id, { error: entry.error });
 }
 
 export function completed(state: SessionState, entry: EventRecord<EventOf<'tool.completed'>>): Effect[] {
   const call = settle(state, entry.call_id);
   if (!call) return [];
-  if (call.source === 'client') return flush(state);
+  if (call.source !== 'model') return flush(state);
   const output =
     entry.status === 'succeeded'
       ? (entry.output ?? null)

@@ -99,14 +99,15 @@ func run(ctx context.Context) error {
 
 func sessions(support *parley.Agent, resolveTurn parley.Function[turnInput, answer]) error {
 	provider := cmp.Or(os.Getenv("PARLEY_EXAMPLE_PROVIDER"), "simulator")
-	err := support.RegisterSession("voice", provider, "websocket", nil,
+	transport := cmp.Or(os.Getenv("PARLEY_EXAMPLE_TRANSPORT"), "websocket")
+	err := support.RegisterSession("voice", provider, transport, nil,
 		parley.WithSessionVoice("marin"),
 		parley.WithSessionInstructions("You answer questions about orders. Use lookup_order, and say what it answers."),
 		parley.WithSessionTools("support.lookup_order"))
 	if err != nil {
 		return err
 	}
-	return support.RegisterSession("desk", provider, "websocket",
+	return support.RegisterSession("desk", provider, transport,
 		func(ctx context.Context, session *parley.Session) error {
 			for turn, err := range session.Turns(ctx) {
 				if err != nil {

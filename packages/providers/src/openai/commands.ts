@@ -17,7 +17,7 @@ export interface CommandFrame {
 }
 
 export function commandFrame(
-  command: ModelCommand,
+  command: Exclude<ModelCommand, { type: 'restore' }>,
   responder: ModelSessionOptions['responder'],
   dialect: Dialect,
 ): CommandFrame {
@@ -76,8 +76,9 @@ export function commandFrame(
         audio_end_ms: Math.max(0, Math.floor(command.audio_ms)),
       });
     case 'tool_output': {
-      const item = { type: 'function_call_output', call_id: command.call_id, output: command.output };
-      return plain({ type: 'conversation.item.create', item }, `tool_output:${command.call_id}`);
+      const item_id = newId('item');
+      const item = { id: item_id, type: 'function_call_output', call_id: command.call_id, output: command.output };
+      return { ...plain({ type: 'conversation.item.create', item }, `tool_output:${command.call_id}`), item_id };
     }
   }
 }

@@ -294,7 +294,7 @@ describe('tools', () => {
     ]);
     connection.send({ type: 'tool_output', call_id: 'call_1', output: '{"ok":true}' });
     const created = await peer.next('conversation.item.create');
-    expect(created['item']).toEqual({ type: 'function_call_output', call_id: 'call_1', output: '{"ok":true}' });
+    expect(created['item']).toMatchObject({ type: 'function_call_output', call_id: 'call_1', output: '{"ok":true}' });
     // What follows a hidden item is shown as following the visible one before it.
     const answer = { id: 'item_a', type: 'message', role: 'assistant', content: [] };
     peer.say({ type: 'conversation.item.added', previous_item_id: 'item_f2', item: answer });

@@ -1,14 +1,16 @@
 // One session with OpenAI Realtime: each frame goes to the client first, then, when it is structural, to the events.
 
-import type { ErrorObject, ModelCommand, ModelEvent } from '@parley/core';
+import { type ErrorObject, type ModelCommand, type ModelEvent, newId } from '@parley/core';
 import { audioBytes, type Clock, type FrameClose, type FrameSocket, frameType } from '@parley/transport';
 import type { ModelClosed, ModelConnection, ModelSessionOptions } from '../port.ts';
+import type { CallControl } from './call-control.ts';
 import { ClientView, HIDDEN_TYPES, publicSession } from './client-view.ts';
 import { commandFrame } from './commands.ts';
 import type { Dialect } from './dialect.ts';
 import { closeError, isRecoverable, providerError, type Redact } from './errors.ts';
 import { Media } from './media.ts';
 import { Responses } from './responses.ts';
+import { CALL_ENDED } from './sideband.ts';
 import { ToolCalls } from './tool-calls.ts';
 import { Turns } from './turns.ts';
 import { decoded, encoded, listIn, numberIn, objectIn, textIn, type Wire, type WireFrame } from './wire.ts';
@@ -22,6 +24,7 @@ const STRUCTURAL: ReadonlySet<string> = new Set([
   'error',
   'session.created',
   'session.updated',
+  'output_audio_buffer.stopped',
   'input_audio_buffer.speech_started',
   'input_audio_buffer.speech_stopped',
   'input_audio_buffer.committed',
@@ -54,10 +57,12 @@ export interface ConnectionOptions {
   resumeHandle?: (() => string | undefined) | undefined;
   /** Registers who is told that the provider is about to end the connection. */
   onGoingAway?: ((listener: (ms: number) => void) => void) | undefined;
+  /** Set where the media of the session are a call between its client and the provider. */
+  call?: CallControl;
 }
 
 export class OpenAIConnection implements ModelConnection {
-  readonly provider_session_id: string | undefined;
+  provider_session_id: string | undefined;
   readonly media: Media;
   readonly closed: Promise<ModelClosed>;
   readonly #options: ConnectionOptions;
@@ -77,18 +82,30 @@ export class OpenAIConnection implements ModelConnection {
 
   constructor(options: ConnectionOptions) {
     this.#options = options;
-    const { socket, session, clock, redact } = options;
+    const { socket, session, clock, redact, call } = options;
     this.provider_session_id = textIn(session, 'id');
     const greeting = encoded({ type: 'session.created', event_id: 'event_0', session: publicSession(session) });
     this.media = new Media(socket, session, greeting, (error) => {
       this.#emit({ type: 'provider.failed', error, command_id: 'client' });
     });
-    const emit = (event: ModelEvent): void => this.#emit(event);
+    const emit = (event: ModelEvent): void => {
+      if (call && event.type === 'response.completed') this.media.told({ reply_audio_ms: event.audio_ms });
+      this.#emit(event);
+    };
     const input = objectIn(objectIn(session, 'audio'), 'input');
     const transcribes = typeof input['transcription'] === 'object' && input['transcription'] !== null;
-    this.#turns = new Turns({ emit, clock, transcribes: () => transcribes, sent_ms: () => this.media.userAudioMs });
-    this.#responses = new Responses({ emit, clock, redact, bytesPerMs: () => this.media.replyBytesPerMs });
+    const sent_ms = (): number | undefined => (call ? undefined : this.media.userAudioMs);
+    this.#turns = new Turns({ emit, clock, transcribes: () => transcribes, sent_ms });
+    const bytesPerMs = (): number => this.media.replyBytesPerMs;
+    this.#responses = new Responses({ emit, clock, redact, bytesPerMs, plays: call !== undefined });
     this.#calls = new ToolCalls(emit);
+    call?.listen({
+      emit,
+      back: () => {
+        this.#responses.uncertain();
+        this.#turns.uncertain();
+      },
+    });
     const { promise, resolve } = Promise.withResolvers<ModelClosed>();
     this.closed = promise;
     socket.onClose((close) => {
@@ -104,13 +121,15 @@ export class OpenAIConnection implements ModelConnection {
   }
 
   send(command: ModelCommand): void {
-    const { frame, command_id, creates, item_id } = commandFrame(
-      command,
-      this.#options.responder,
-      this.#options.dialect,
-    );
-    if (this.#sent.size >= SENT_MAX) forgetOldest(this.#sent);
-    this.#sent.set(frame.event_id, command_id);
+    const { call, responder, dialect } = this.#options;
+    if (command.type === 'restore') {
+      // Without another way to the provider nobody can have changed anything.
+      if (call) this.#restore(call);
+      return;
+    }
+    const { frame, command_id, creates, item_id } = commandFrame(command, responder, dialect);
+    if (command.type === 'update') call?.asked(frame.event_id, objectIn(frame, 'session'));
+    this.#remember(frame.event_id, command_id);
     if (item_id !== undefined) {
       if (this.#ownItems.size >= SENT_MAX) forgetOldest(this.#ownItems);
       this.#ownItems.add(item_id);
@@ -127,6 +146,17 @@ export class OpenAIConnection implements ModelConnection {
     this.#options.onGoingAway?.(listener);
   }
 
+  #remember(event_id: string, command_id: string): void {
+    if (this.#sent.size >= SENT_MAX) forgetOldest(this.#sent);
+    this.#sent.set(event_id, command_id);
+  }
+
+  #restore(call: CallControl): void {
+    const event_id = newId('event');
+    this.#remember(event_id, 'restore');
+    this.#options.socket.send(encoded({ type: 'session.update', event_id, session: call.restoring(event_id) }));
+  }
+
   onEvent(listener: (event: ModelEvent) => void): void {
     this.#listener = listener;
     // In the next microtask, so that whoever sets a listener of media in this turn misses nothing either.
@@ -140,7 +170,10 @@ export class OpenAIConnection implements ModelConnection {
 
   #ending(close: FrameClose): ModelClosed {
     if (this.#closing !== null) return { code: 1000, reason: this.#closing, recoverable: false };
-    const { redact } = this.#options;
+    const { redact, call } = this.#options;
+    if (close.reason === CALL_ENDED && !this.#lastError) return { code: 1000, reason: CALL_ENDED, recoverable: true };
+    const failure = call?.sideband.failure;
+    if (failure) return { code: 1006, reason: redact(failure.message), recoverable: true, error: failure.toObject() };
     const error = closeError(close, this.#lastError, redact);
     const recoverable = isRecoverable(close, this.#lastError);
     return { code: close.code, reason: redact(close.reason), recoverable, error: { ...error, retryable: recoverable } };
@@ -173,6 +206,11 @@ export class OpenAIConnection implements ModelConnection {
     }
     if (type === null || HIDDEN_TYPES.has(type)) return;
     const event = STRUCTURAL.has(type) ? decoded(frame) : null;
+    if (this.#options.call) {
+      // The client has a connection of its own.
+      if (event) this.#step(event);
+      return;
+    }
     if (!event) {
       this.media.deliver(frame);
       return;
@@ -190,17 +228,26 @@ export class OpenAIConnection implements ModelConnection {
     switch (event.type) {
       case 'error':
         return this.#refused(objectIn(event, 'error'));
+      case 'session.created':
+      case 'session.updated': {
+        const session = objectIn(event, 'session');
+        this.provider_session_id ??= textIn(session, 'id');
+        if (event.type === 'session.created') return this.#options.call?.saw(session);
+        return this.#options.call?.confirmed(session);
+      }
+      case 'output_audio_buffer.stopped':
+        return this.#responses.played(textIn(event, 'response_id'));
       case 'input_audio_buffer.speech_started':
         return this.#turns.speechStarted(event);
       case 'input_audio_buffer.speech_stopped':
+        if (this.#options.call) this.media.told({ user_audio_ms: numberIn(event, 'audio_end_ms') ?? 0 });
         return this.#turns.speechStopped(event);
       case 'input_audio_buffer.committed':
         return this.#turns.committed(event);
       case 'input_audio_buffer.cleared':
         return this.#turns.cleared();
       case 'conversation.item.added':
-        if (!this.#ownItems.has(textIn(objectIn(event, 'item'), 'id') ?? '')) this.#turns.itemAdded(event);
-        return;
+        return this.#itemAdded(event);
       case 'conversation.item.input_audio_transcription.completed':
         return this.#turns.transcribed(event, textIn(event, 'transcript') ?? '');
       case 'conversation.item.input_audio_transcription.failed':
@@ -232,10 +279,18 @@ export class OpenAIConnection implements ModelConnection {
     }
   }
 
+  #itemAdded(event: WireFrame): void {
+    const item = objectIn(event, 'item');
+    if (this.#ownItems.has(textIn(item, 'id') ?? '')) return;
+    this.#options.call?.foreignItem(item);
+    this.#turns.itemAdded(event);
+  }
+
   #refused(wire: Wire): void {
     const error = providerError(wire, this.#options.redact);
     const provider_code = textIn(wire, 'code') ?? textIn(wire, 'type');
     const event_id = textIn(wire, 'event_id');
+    if (event_id !== undefined && this.#options.call?.refused(event_id, error)) return;
     const create = this.#responses.refused(event_id, provider_code);
     const sent = event_id === undefined ? undefined : this.#sent.get(event_id);
     if (event_id !== undefined) this.#sent.delete(event_id);

@@ -73,6 +73,12 @@ export class Media implements ModelMedia {
     };
   }
 
+  /** What the provider says of sound that did not come this way: of the user in all, of the reply so much more. */
+  told({ user_audio_ms = 0, reply_audio_ms = 0 }: { user_audio_ms?: number; reply_audio_ms?: number }): void {
+    this.#userBytes = Math.max(this.#userBytes, user_audio_ms * this.#formats.input);
+    this.#replyBytes += reply_audio_ms * this.#formats.output;
+  }
+
   /** A frame came from the provider. */
   came(): void {
     this.#framesIn += 1;

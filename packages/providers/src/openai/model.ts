@@ -1,9 +1,11 @@
 // OpenAI Realtime (GA) over WebSocket, and whatever speaks the same protocol.
 
-import { capabilityOf, ParleyError, type ProviderCapability } from '@parley/core';
+import { capabilityOf, ParleyError, type ProviderCapability, TIMES } from '@parley/core';
 import { type Clock, dialFrameSocket, systemClock } from '@parley/transport';
 import { socketBase, under } from '../base-url.ts';
-import type { ModelConfig, ModelConnection, ModelSessionOptions, RealtimeModel } from '../port.ts';
+import type { ModelCall, ModelConfig, ModelConnection, ModelSessionOptions, RealtimeModel } from '../port.ts';
+import { CallControl } from './call-control.ts';
+import { type CallEndpoint, createCall, hangUpCall } from './call-request.ts';
 import { OpenAIConnection } from './connection.ts';
 import { type Dialect, OPENAI } from './dialect.ts';
 import { dialError, redactor } from './errors.ts';
@@ -11,6 +13,8 @@ import { handshake } from './handshake.ts';
 import { sessionOf } from './session-config.ts';
 
 const CONNECT_TIMEOUT_MS = 10_000;
+/** A hang-up that failed is tried this often. */
+const HANG_UPS_MAX = 3;
 
 export class OpenAIModel implements RealtimeModel {
   readonly provider: string;
@@ -39,7 +43,7 @@ export class OpenAIModel implements RealtimeModel {
     const dialect = this.#dialect;
     const redact = redactor(key, options.instructions);
     const began_ms = clock.now();
-    const dialled = await dialFrameSocket(ofModel(this.#url, options.model), {
+    const dialled = await dialFrameSocket(withQuery(this.#url, { model: options.model }), {
       headers: {
         ...(key === undefined ? {} : dialect.keyHeaders(key)),
         ...(options.safety_id === undefined ? {} : dialect.safetyHeaders?.(options.safety_id)),
@@ -65,10 +69,51 @@ export class OpenAIModel implements RealtimeModel {
         new OpenAIConnection({ socket, session: confirmed, responder: options.responder, clock, redact, dialect }),
     );
   }
+
+  async call(options: ModelSessionOptions, offer_sdp: string): Promise<ModelCall> {
+    const { key, ca, connect_timeout_ms: timeout_ms = CONNECT_TIMEOUT_MS, transcription_model } = this.#config;
+    const clock = this.#clock;
+    const dialect = this.#dialect;
+    const redact = redactor(key, options.instructions);
+    const headers = key === undefined ? {} : dialect.keyHeaders(key);
+    const safety = options.safety_id === undefined ? {} : dialect.safetyHeaders?.(options.safety_id);
+    const plain = sessionOf(options, transcription_model, {});
+    const session = dialect.session?.(plain) ?? plain;
+    const url = new URL(`${this.#url.href.replace(/^ws/, 'http')}/calls`);
+    const endpoint: CallEndpoint = { url, headers: { ...headers, ...safety }, ca, timeout_ms, redact };
+    const { call_id, answer_sdp } = await createCall(
+      endpoint,
+      offer_sdp,
+      { ...session, model: options.model },
+      options.signal,
+    );
+    const control = new CallControl({
+      provider_call_id: call_id,
+      session,
+      clock,
+      sideband_ms: options.sideband_ms ?? TIMES.sideband_ms,
+      dial: (signal) =>
+        dialFrameSocket(withQuery(this.#url, { call_id }), { headers, ca, handshakeTimeoutMs: timeout_ms, signal }),
+    });
+    const { sideband: socket, attached } = control;
+    const { responder } = options;
+    const connection = new OpenAIConnection({ socket, session, responder, clock, redact, dialect, call: control });
+    const hangUp = async (reason?: string): Promise<void> => {
+      connection.close(reason);
+      for (let attempt = 1; ; attempt++) {
+        try {
+          return await hangUpCall(endpoint, call_id);
+        } catch (caught) {
+          if (attempt >= HANG_UPS_MAX || !ParleyError.from(caught).retryable) throw caught;
+        }
+      }
+    };
+    return { call_id, answer_sdp, connection, attached, hangUp };
+  }
 }
 
-function ofModel(realtime: URL, model: string): string {
+function withQuery(realtime: URL, query: Record<string, string>): string {
   const url = new URL(realtime);
-  url.search = new URLSearchParams({ model }).toString();
+  url.search = new URLSearchParams(query).toString();
   return url.href;
 }

@@ -11,6 +11,10 @@ import { listIn, numberIn, objectIn, textIn, type Wire, type WireFrame } from '.
 /** A provider that neither began nor refused an answer in this time has lost the request. */
 const REQUEST_MS = 20_000;
 const ENDED_MAX = 64;
+/** After the sideband came back, an answer that nothing is heard of for this long was over before. */
+const UNCERTAIN_MS = 5000;
+/** What a second of the provider's speech is billed as. */
+const MS_PER_AUDIO_TOKEN = 50;
 /** Ids of a delta stand in front of its sound. */
 const IDS_BYTES = 512;
 
@@ -27,6 +31,10 @@ interface Active {
   audioBytes: number;
   item_id: string | undefined;
   text: string;
+  /** Its playing ended before its generating was told to be over. */
+  played: boolean;
+  /** Heard of since the sideband came back. */
+  timer: { cancel(): void } | null;
 }
 
 export interface ResponsesOptions {
@@ -35,6 +43,8 @@ export interface ResponsesOptions {
   redact: Redact;
   /** Bytes of the reply's sound in one millisecond. */
   bytesPerMs: () => number;
+  /** The provider plays the answers itself, and says when they were heard; their sound does not come this way. */
+  plays: boolean;
 }
 
 export class Responses {
@@ -83,6 +93,23 @@ export class Responses {
     if (response_id !== undefined) this.#opened(response_id);
   }
 
+  /** The provider played an answer to its end. */
+  played(response_id: string | undefined): void {
+    const active = response_id === undefined ? undefined : this.#active.get(response_id);
+    if (active) active.played = true;
+    else if (response_id !== undefined) this.#options.emit({ type: 'response.played', response_id });
+  }
+
+  /** Events may have been missed: an answer that is over would be waited for without end. */
+  uncertain(): void {
+    for (const [id, active] of this.#active) {
+      active.timer?.cancel();
+      active.timer = this.#options.clock.after(UNCERTAIN_MS, () => {
+        this.done({ id, status: 'incomplete', status_details: { reason: 'sideband_lost' } });
+      });
+    }
+  }
+
   /** Sound of an answer. Allocates nothing while one answer is generated. */
   audio(bytes: number, frame: Buffer): void {
     const one = this.#active.size === 1 ? this.#latest : this.#activeIn(frame);
@@ -112,6 +139,7 @@ export class Responses {
     const response_id = textIn(response, 'id');
     if (response_id === undefined || this.#ended.includes(response_id)) return;
     const active = this.#active.get(response_id) ?? this.#begin(response_id, response);
+    active.timer?.cancel();
     this.#active.delete(response_id);
     this.#ended = [...this.#ended.slice(-(ENDED_MAX - 1)), response_id];
     if (this.#latest === active) this.#latest = [...this.#active.values()].at(-1) ?? null;
@@ -121,22 +149,29 @@ export class Responses {
     const messages = listIn(response, 'output').filter((item) => item['type'] === 'message');
     const item_id = active.item_id ?? textIn(messages[0] ?? {}, 'id');
     const usage = usageOf(response);
+    const { plays } = this.#options;
+    const spoken = messages.some((item) => listIn(item, 'content').some((part) => part['type'] === 'output_audio'));
     this.#options.emit({
       type: 'response.completed',
       response_id,
       status,
       text: textOf(messages) || active.text,
-      audio_ms: Math.round(active.audioBytes / this.#options.bytesPerMs()),
+      audio_ms: plays
+        ? (usage?.output_audio_tokens ?? 0) * MS_PER_AUDIO_TOKEN
+        : Math.round(active.audioBytes / this.#options.bytesPerMs()),
       ...(item_id === undefined ? {} : { item_id }),
       ...(reason === undefined ? {} : { reason }),
       ...(status === 'failed' ? { error: providerError(objectIn(details, 'error'), this.#options.redact) } : {}),
       ...(usage === undefined ? {} : { usage }),
+      ...(plays && spoken ? { playback_reported: true } : {}),
     });
+    if (active.played) this.#options.emit({ type: 'response.played', response_id });
   }
 
   /** The connection ended; its close settles what was asked for. */
   stop(): void {
     for (const { timer } of this.#requests.values()) timer.cancel();
+    for (const { timer } of this.#active.values()) timer?.cancel();
     this.#requests.clear();
     this.#active.clear();
     this.#latest = null;
@@ -155,6 +190,8 @@ export class Responses {
       audioBytes: 0,
       item_id: undefined,
       text: '',
+      played: false,
+      timer: null,
     };
     this.#active.set(response_id, active);
     this.#latest = active;
@@ -171,7 +208,10 @@ export class Responses {
 
   #opened(response_id: string): Active | undefined {
     if (this.#ended.includes(response_id)) return undefined;
-    return this.#active.get(response_id) ?? this.#begin(response_id, {});
+    const active = this.#active.get(response_id) ?? this.#begin(response_id, {});
+    active.timer?.cancel();
+    active.timer = null;
+    return active;
   }
 
   #activeIn(frame: Buffer): Active | null {

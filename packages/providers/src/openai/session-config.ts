@@ -10,7 +10,12 @@ const PCM24 = { type: 'audio/pcm', rate: 24_000 } as const;
 type Tool = ModelSessionOptions['tools'][number];
 
 /** The first `session.update`: everything that the session is. */
-export function sessionOf(options: ModelSessionOptions, transcription_model: string | undefined): Wire {
+export function sessionOf(
+  options: ModelSessionOptions,
+  transcription_model: string | undefined,
+  /** Of a call the formats are what its SDP says. */
+  formats: { format?: Wire } = { format: PCM24 },
+): Wire {
   const audio = options.modalities.includes('audio');
   return {
     type: 'realtime',
@@ -20,7 +25,7 @@ export function sessionOf(options: ModelSessionOptions, transcription_model: str
     tool_choice: 'auto',
     audio: {
       input: {
-        format: PCM24,
+        ...formats,
         turn_detection: audio ? detectionOf(options.turn_detection, options.responder) : null,
         transcription: audio
           ? {
@@ -29,7 +34,7 @@ export function sessionOf(options: ModelSessionOptions, transcription_model: str
             }
           : null,
       },
-      output: { format: PCM24, voice: options.voice },
+      output: { ...formats, voice: options.voice },
     },
   };
 }

@@ -24,8 +24,8 @@ export interface TurnsOptions {
   clock: Clock;
   /** Whether the provider writes down what the user says. */
   transcribes: () => boolean;
-  /** Milliseconds of sound that were sent so far. */
-  sent_ms: () => number;
+  /** Milliseconds of sound that were sent so far; undefined where it does not come this way. */
+  sent_ms: () => number | undefined;
 }
 
 export class Turns {
@@ -33,12 +33,14 @@ export class Turns {
   readonly #open = new Map<string, Turn>();
   /** Where the sound of the next committed turn begins, when nobody detects speech. */
   #committed_ms = 0;
+  #speaking = false;
 
   constructor(options: TurnsOptions) {
     this.#options = options;
   }
 
   speechStarted(event: WireFrame): void {
+    this.#speaking = true;
     const item_id = textIn(event, 'item_id');
     const audio_ms = numberIn(event, 'audio_start_ms') ?? 0;
     this.#options.emit({ type: 'speech.started', audio_ms, ...(item_id === undefined ? {} : { item_id }) });
@@ -47,6 +49,7 @@ export class Turns {
   }
 
   speechStopped(event: WireFrame): void {
+    this.#speaking = false;
     const item_id = textIn(event, 'item_id');
     const audio_ms = numberIn(event, 'audio_end_ms') ?? 0;
     const turn = item_id === undefined ? undefined : this.#open.get(item_id);
@@ -59,17 +62,17 @@ export class Turns {
     if (item_id === undefined) return;
     const sent_ms = this.#options.sent_ms();
     const turn = this.#open.get(item_id) ?? this.#start(item_id, undefined);
-    if (turn.start_ms === undefined) {
+    if (turn.start_ms === undefined && sent_ms !== undefined) {
       turn.start_ms = this.#committed_ms;
       turn.end_ms = sent_ms;
     }
-    this.#committed_ms = sent_ms;
+    this.#committed_ms = sent_ms ?? 0;
     if (!this.#options.transcribes()) return this.#complete(turn, '');
     turn.timer ??= this.#options.clock.after(TRANSCRIPT_MS, () => this.#complete(turn, ''));
   }
 
   cleared(): void {
-    this.#committed_ms = this.#options.sent_ms();
+    this.#committed_ms = this.#options.sent_ms() ?? 0;
   }
 
   transcribed(event: WireFrame, text: string): void {
@@ -95,6 +98,13 @@ export class Turns {
     const turn = { turn_id: newId('turn'), item_id, source: 'text' } as const;
     this.#options.emit({ type: 'turn.started', ...turn });
     this.#options.emit({ type: 'turn.completed', ...turn, text: texts.join('\n') });
+  }
+
+  /** Events may have been missed: a user who fell silent would be waited for without end. */
+  uncertain(): void {
+    if (!this.#speaking) return;
+    this.#speaking = false;
+    this.#options.emit({ type: 'speech.stopped', audio_ms: this.#options.sent_ms() ?? 0 });
   }
 
   stop(): void {

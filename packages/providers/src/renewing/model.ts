@@ -28,6 +28,8 @@ export function renewing(model: RealtimeModel, settings: Partial<RenewalSettings
 class RenewingModel implements RealtimeModel {
   readonly provider: string;
   readonly capabilities: ProviderCapability;
+  /** A call that the provider terminates is the provider's: it cannot be moved to another connection. */
+  readonly call?: NonNullable<RealtimeModel['call']>;
   readonly #model: RealtimeModel;
   readonly #settings: RenewalSettings;
 
@@ -36,6 +38,7 @@ class RenewingModel implements RealtimeModel {
     this.capabilities = model.capabilities;
     this.#model = model;
     this.#settings = settings;
+    if (model.call) this.call = model.call.bind(model);
   }
 
   async connect(options: ModelSessionOptions): Promise<ModelConnection> {

@@ -12,6 +12,12 @@ export interface GaPeer extends AsyncDisposable {
   base_url: string;
   /** Headers and path of the last upgrade. */
   request: { url: string; headers: Record<string, string | string[] | undefined> };
+  /** Every HTTP request for a call: its path, headers and body. */
+  requests: { path: string; headers: Record<string, string | string[] | undefined>; body: string }[];
+  /** Upgrades so far. */
+  upgrades: number;
+  /** Calls whose control connection is accepted. */
+  calls: Set<string>;
   /** Every frame that came, in order. */
   received: Json[];
   say: (...events: Json[]) => void;
@@ -28,6 +34,9 @@ export interface GaPeerOptions {
   /** Instead of `session.updated`. */
   update?: (peer: GaPeer, update: Json) => void;
   upgradeStatus?: number;
+  /** How a call is answered; `hold` never answers. */
+  call?: { status?: number; headers?: Record<string, string>; body?: string; hold?: boolean };
+  hangUpStatus?: number;
 }
 
 export async function gaPeer(options: GaPeerOptions = {}): Promise<GaPeer> {
@@ -35,11 +44,15 @@ export async function gaPeer(options: GaPeerOptions = {}): Promise<GaPeer> {
   const upgrades = new WebSocketServer({ noServer: true, perMessageDeflate: false });
   let ws: WebSocket | null = null;
   let events = 0;
+  let session: Json = { id: 'sess_peer' };
   const taken = new Map<string, number>();
   const arrivals = new EventTarget();
   const peer: GaPeer = {
     base_url: '',
     request: { url: '', headers: {} },
+    requests: [],
+    upgrades: 0,
+    calls: new Set(),
     received: [],
     raw: (text) => ws?.send(text),
     say: (...list) => {
@@ -62,8 +75,36 @@ export async function gaPeer(options: GaPeerOptions = {}): Promise<GaPeer> {
       await new Promise((resolve) => http.close(resolve));
     },
   };
+  http.on('request', (request, response) => {
+    const chunks: Buffer[] = [];
+    request.on('data', (chunk: Buffer) => chunks.push(chunk));
+    request.on('end', () => {
+      const path = request.url ?? '';
+      peer.requests.push({ path, headers: request.headers, body: Buffer.concat(chunks).toString() });
+      arrivals.dispatchEvent(new Event('frame'));
+      if (path.endsWith('/hangup')) {
+        peer.calls.delete(path.split('/').at(-2) ?? '');
+        response.writeHead(options.hangUpStatus ?? 200).end();
+        return;
+      }
+      if (options.call?.hold) return;
+      const call_id = `rtc_${peer.requests.length}`;
+      const { status = 201, headers, body = ANSWER_SDP } = options.call ?? {};
+      if (status === 201) peer.calls.add(call_id);
+      const location = `/v1/realtime/calls/${call_id}`;
+      response.writeHead(status, headers ?? { 'content-type': 'application/sdp', location }).end(body);
+    });
+  });
   http.on('upgrade', (request, socket, head) => {
     peer.request = { url: request.url ?? '', headers: request.headers };
+    peer.upgrades += 1;
+    const call_id = new URLSearchParams(peer.request.url.split('?')[1]).get('call_id');
+    if (call_id !== null && !peer.calls.has(call_id)) {
+      const body =
+        '{"error":{"message":"No session found for the provided call_id","type":"invalid_request_error","code":"call_id_not_found","param":""}}';
+      socket.end(`HTTP/1.1 404 No\r\nContent-Length: ${body.length}\r\nConnection: close\r\n\r\n${body}`);
+      return;
+    }
     if (options.upgradeStatus !== undefined) {
       socket.end(`HTTP/1.1 ${options.upgradeStatus} No\r\nContent-Length: 0\r\nConnection: close\r\n\r\n`);
       return;
@@ -76,7 +117,7 @@ export async function gaPeer(options: GaPeerOptions = {}): Promise<GaPeer> {
         arrivals.dispatchEvent(new Event('frame'));
         if (frame['type'] !== 'session.update') return;
         if (options.update) options.update(peer, frame);
-        else peer.say({ type: 'session.updated', session: { id: 'sess_peer', ...(frame['session'] as Json) } });
+        else peer.say({ type: 'session.updated', session: (session = { ...session, ...(frame['session'] as Json) }) });
       });
       if (options.greet) options.greet(peer);
       else peer.say({ type: 'session.created', session: { id: 'sess_peer', type: 'realtime' } });
@@ -87,6 +128,8 @@ export async function gaPeer(options: GaPeerOptions = {}): Promise<GaPeer> {
   peer.base_url = `http://127.0.0.1:${(http.address() as AddressInfo).port}/v1`;
   return peer;
 }
+
+export const ANSWER_SDP = 'v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nt=0 0\r\n';
 
 /** The frames of one spoken answer, in the provider's order. */
 export function spokenAnswer(

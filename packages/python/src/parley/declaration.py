@@ -71,8 +71,9 @@ def parse_declaration(raw: object) -> SessionDeclaration:
             supported = ", ".join(sorted(row["modalities"]))
             words = f"Unsupported modality '{modality}' for {pair}. Supported modalities: {supported}."
             raise _invalid(words, "modalities")
-    if declaration["media"] != row["via"]:
-        words = f"Unsupported media '{declaration['media']}' for {pair}. Supported media: {row['via']}."
+    if declaration["media"] not in row["media"]:
+        supported = ", ".join(sorted(row["media"]))
+        words = f"Unsupported media '{declaration['media']}' for {pair}. Supported media: {supported}."
         raise _invalid(words, "media")
     _unique_tools(declaration["tools"])
     for field in _UNIQUE_LISTS:

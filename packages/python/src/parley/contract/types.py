@@ -146,6 +146,56 @@ class BatchStatusResponse(TypedDict):
 
 
 
+class CallCreatedEvent(TypedDict):
+    """The offer was answered: by the provider (native), or by this server (bridge)."""
+
+    type: Literal["call.created"]
+    connection_id: str
+    media: Literal["native", "bridge"]
+    provider_call_id: NotRequired[str]
+
+
+
+class CallEndedEvent(TypedDict):
+    """The call is over. The session waits for another one."""
+
+    type: Literal["call.ended"]
+    connection_id: str
+    reason: str
+    error: NotRequired[ErrorObject]
+
+
+
+class CallFailedEvent(TypedDict):
+    """The call did not come about."""
+
+    type: Literal["call.failed"]
+    connection_id: str
+    error: ErrorObject
+
+
+
+class CallOfferedEvent(TypedDict):
+    """A client offered a WebRTC call. A newer offer takes over from an older call."""
+
+    type: Literal["call.offered"]
+    connection_id: str
+    media: Literal["native", "bridge"]
+
+
+
+class CallResource(TypedDict):
+    """The WebRTC call of a session."""
+
+    session_id: str
+    media: Literal["native", "bridge"]
+    status: Literal["none", "connecting", "connected"]
+    connection_id: NotRequired[str]
+    provider_call_id: NotRequired[str]
+    ice_servers: list[IceServer]
+
+
+
 class CancelCommand(TypedDict):
     type: Literal["cancel"]
     response_id: NotRequired[str]
@@ -394,6 +444,15 @@ class HealthResponse(TypedDict):
 
 
 
+class IceServer(TypedDict):
+    """A STUN or TURN server, as RTCPeerConnection takes it."""
+
+    urls: list[str]
+    username: NotRequired[str]
+    credential: NotRequired[str]
+
+
+
 class InjectRequest(TypedDict):
     text: str
     respond: NotRequired[bool]
@@ -448,12 +507,33 @@ class LimitReachedEvent(TypedDict):
     value: float
 
 
-ModelCommand: TypeAlias = "UpdateCommand | AddTextCommand | RespondCommand | SayCommand | CancelCommand | TruncateCommand | ToolOutputCommand"
+
+class MediaConnectedEvent(TypedDict):
+    """Media flow and the data channel is open, so many milliseconds after the offer."""
+
+    type: Literal["media.connected"]
+    connection_id: str
+    connect_ms: float
+
+
+ModelCommand: TypeAlias = "UpdateCommand | AddTextCommand | RespondCommand | SayCommand | CancelCommand | TruncateCommand | RestoreCommand | ToolOutputCommand"
 
 
 class NoteRequest(TypedDict):
     text: str
     data: NotRequired[Json]
+
+
+
+class OfferRequest(TypedDict):
+    """An SDP offer with all of its candidates; nothing is trickled."""
+
+    sdp: str
+
+
+
+class OfferResponse(TypedDict):
+    answer_sdp: str
 
 
 
@@ -584,6 +664,7 @@ class ResponseCompletedEvent(TypedDict):
     text: str
     audio_ms: float
     usage: NotRequired[Usage]
+    playback_reported: NotRequired[bool]
 
 
 
@@ -612,6 +693,11 @@ class ResponseStartedEvent(TypedDict):
     response_id: str
     say_id: NotRequired[str]
     cause: Literal["model", "say", "other"]
+
+
+
+class RestoreCommand(TypedDict):
+    type: Literal["restore"]
 
 
 
@@ -769,7 +855,7 @@ class SessionDrainingEvent(TypedDict):
     deadline_ms: float
 
 
-SessionEvent: TypeAlias = "SessionCreatedEvent | SessionUpdatedEvent | SessionDrainingEvent | SessionClosingEvent | SessionClosedEvent | ProviderConnectedEvent | ProviderDisconnectedEvent | ProviderFailedEvent | ProviderRenewedEvent | ClientAttachedEvent | ClientDetachedEvent | ClientRejectedEvent | HandlerAttachedEvent | HandlerDetachedEvent | HandlerCompletedEvent | HandlerFailedEvent | SpeechStartedEvent | SpeechStoppedEvent | TurnStartedEvent | TurnCompletedEvent | TranscriptCompletedEvent | ResponseStartedEvent | ResponseCompletedEvent | ResponseInterruptedEvent | ResponsePlayedEvent | ItemTruncatedEvent | SayRequestedEvent | SayCompletedEvent | InputInjectedEvent | ToolCalledEvent | ToolRejectedEvent | ToolDispatchedEvent | ToolCompletedEvent | ToolAnsweredEvent | LimitReachedEvent | TimerFiredEvent"
+SessionEvent: TypeAlias = "SessionCreatedEvent | SessionUpdatedEvent | SessionDrainingEvent | SessionClosingEvent | SessionClosedEvent | ProviderConnectedEvent | ProviderDisconnectedEvent | ProviderFailedEvent | ProviderRenewedEvent | CallOfferedEvent | CallCreatedEvent | CallFailedEvent | CallEndedEvent | MediaConnectedEvent | SidebandAttachedEvent | SidebandLostEvent | SessionTamperedEvent | SessionRestoredEvent | ClientAttachedEvent | ClientDetachedEvent | ClientRejectedEvent | HandlerAttachedEvent | HandlerDetachedEvent | HandlerCompletedEvent | HandlerFailedEvent | SpeechStartedEvent | SpeechStoppedEvent | TurnStartedEvent | TurnCompletedEvent | TranscriptCompletedEvent | ResponseStartedEvent | ResponseCompletedEvent | ResponseInterruptedEvent | ResponsePlayedEvent | ItemTruncatedEvent | SayRequestedEvent | SayCompletedEvent | InputInjectedEvent | ToolCalledEvent | ToolRejectedEvent | ToolDispatchedEvent | ToolCompletedEvent | ToolAnsweredEvent | LimitReachedEvent | TimerFiredEvent"
 
 
 class SessionEventFrame(TypedDict):
@@ -841,6 +927,7 @@ class SessionResource(TypedDict):
     model: str
     voice: str
     responder: Literal["model", "handler"]
+    media: NotRequired[Literal["native", "bridge"]]
     tools: list[ResolvedTool]
     tags: list[str]
     metadata: JsonObject
@@ -857,6 +944,13 @@ class SessionResource(TypedDict):
 
 
 
+class SessionRestoredEvent(TypedDict):
+    """The provider confirmed that the session is again what the server says."""
+
+    type: Literal["session.restored"]
+
+
+
 class SessionSayFrame(TypedDict):
     """Answered by `reply` with {interrupted, spoken_text} when it was spoken or cut."""
 
@@ -867,6 +961,14 @@ class SessionSayFrame(TypedDict):
 
 
 SessionStatus: TypeAlias = 'Literal["starting", "live", "closing", "closed"]'
+
+
+class SessionTamperedEvent(TypedDict):
+    """The client changed, over its own connection to the provider, what belongs to the server."""
+
+    type: Literal["session.tampered"]
+    fields: list[str]
+
 
 
 class SessionUpdateFrame(TypedDict):
@@ -898,10 +1000,31 @@ class SessionUrls(TypedDict):
     """Paths on the server that answered; nothing is built from a Host header."""
 
     realtime: str
+    realtime_offer: NotRequired[str]
+    realtime_call: NotRequired[str]
     events: str
     tools: str
     close: str
     workflow: str
+
+
+
+class SidebandAttachedEvent(TypedDict):
+    """The server's own control connection to the provider's call is there."""
+
+    type: Literal["sideband.attached"]
+    provider_call_id: str
+    attempt: int
+
+
+
+class SidebandLostEvent(TypedDict):
+    """That connection was cut. No tool runs until it is there again."""
+
+    type: Literal["sideband.lost"]
+    provider_call_id: str
+    code: int
+    reason: str
 
 
 
@@ -911,6 +1034,7 @@ class SpeechStartedEvent(TypedDict):
     type: Literal["speech.started"]
     item_id: NotRequired[str]
     audio_ms: float
+    played_ms: NotRequired[float]
 
 
 
@@ -945,6 +1069,8 @@ class StartResponse(TypedDict):
     modalities: list[str]
     turn_detection: NotRequired[TurnDetection | None]
     tools: list[ResolvedTool]
+    media: NotRequired[Literal["native", "bridge"]]
+    ice_servers: NotRequired[list[IceServer]]
     client_token: str
     expires_at_ms: float
     urls: SessionUrls
@@ -1044,6 +1170,7 @@ class TranscriptCompletedEvent(TypedDict):
 
 class TransportCapability(TypedDict):
     via: Literal["native", "bridge"]
+    media: list[Literal["bridge", "native"]]
     modalities: list[Literal["audio", "text", "image"]]
     turn_detection: list[Literal["server_vad", "semantic_vad"]]
     push_to_talk: bool

@@ -1,0 +1,57 @@
+// All calls whose media end at this server: how many there may be, and which way their media go.
+
+import { type IceServer, ParleyError } from '@parley/core';
+import { type MediaPeer, openMediaPeer } from '@parley/media';
+import type { MediaPorts } from '../../rtc-config.ts';
+
+export interface BridgesOptions {
+  max: number;
+  ports: MediaPorts;
+  ice_servers: readonly IceServer[];
+  media_connect_ms: number;
+  channel_open_ms: number;
+  media_lost_ms: number;
+}
+
+export class Bridges {
+  readonly #options: BridgesOptions;
+  #open = 0;
+
+  constructor(options: BridgesOptions) {
+    this.#options = options;
+  }
+
+  get size(): number {
+    return this.#open;
+  }
+
+  /** A peer that answers one offer. @throws ParleyError `resource_exhausted`, `unimplemented` (no driver here). */
+  async open(): Promise<MediaPeer> {
+    const { max, ports, ice_servers, media_connect_ms, channel_open_ms, media_lost_ms } = this.#options;
+    if (this.#open >= max) {
+      throw new ParleyError('resource_exhausted', `this server is at its limit of ${max} bridged calls`, {
+        retry_after_ms: 1000,
+        details: { limit: max, current: this.#open },
+      });
+    }
+    this.#open += 1;
+    try {
+      const peer = await openMediaPeer({
+        host: ports.host,
+        iceServers: ice_servers,
+        ...(ports.range === null ? {} : { portRange: ports.range }),
+        ...(ports.one === null ? {} : { udpMuxPort: ports.one }),
+        connectMs: media_connect_ms,
+        channelMs: channel_open_ms,
+        lostMs: media_lost_ms,
+      });
+      peer.onEnd(() => {
+        this.#open -= 1;
+      });
+      return peer;
+    } catch (caught) {
+      this.#open -= 1;
+      throw caught;
+    }
+  }
+}
