@@ -104,6 +104,33 @@ export class BrowserPage implements AsyncDisposable {
     return decodeSpeech(pcm, RATE);
   }
 
+  /**
+   * Resolves when these words were understood at the loudspeaker. A browser that waits for a core drops sound, and the
+   * words in it: then it asks again, as a person would.
+   */
+  async understands(words: string, again: () => Promise<unknown>): Promise<void> {
+    let heard = '';
+    for (let tries = 0; tries < 4; tries++) {
+      for (let looks = 0; looks < 6 && heard !== words; looks++) {
+        await this.page.waitForTimeout(300);
+        heard = await this.words();
+      }
+      if (heard === words) return;
+      const stopped = (await this.events()).filter(({ type }) => type === 'output_audio_buffer.stopped').length;
+      await this.forget();
+      await again();
+      await this.until('output_audio_buffer.stopped', stopped + 1);
+    }
+    throw new Error(`expected to hear ${JSON.stringify(words)}, heard ${JSON.stringify(heard)} last`);
+  }
+
+  /** Types a text and asks for an answer. */
+  async type(text: string): Promise<void> {
+    const item = { type: 'message', role: 'user', content: [{ type: 'input_text', text }] };
+    await this.send({ type: 'conversation.item.create', item });
+    await this.send({ type: 'response.create' });
+  }
+
   forget(): Promise<void> {
     return this.page.evaluate('window.heard.length = 0');
   }
@@ -128,7 +155,7 @@ const KEEP_WHAT_IS_HEARD = `
     element.muted = true;
     element.play();
     const context = new AudioContext({ sampleRate: ${RATE} });
-    const ear = context.createScriptProcessor(4096, 1, 1);
+    const ear = context.createScriptProcessor(16384, 1, 1);
     ear.onaudioprocess = ({ inputBuffer }) => window.heard.push(...inputBuffer.getChannelData(0));
     context.createMediaStreamSource(stream).connect(ear);
     ear.connect(context.destination);

@@ -1,5 +1,9 @@
 import { once } from 'node:events';
+import type { IncomingMessage } from 'node:http';
+import { request } from 'node:https';
+import { text } from 'node:stream/consumers';
 import { describe, expect, test, vi } from 'vitest';
+import { WebSocket } from 'ws';
 import { parseScript, startSimulator, VirtualClock } from '../index.ts';
 import { WireClient } from '../wire-client.test.support.ts';
 import type { ServerEvent } from '../wire.ts';
@@ -186,6 +190,29 @@ describe('creating a call', () => {
     const [, answer] = (await once(refused.socket, 'unexpected-response')) as [unknown, { statusCode: number }];
     expect(answer.statusCode).toBe(404);
     refused.socket.terminate();
+  });
+
+  test('the TLS side makes calls too', async () => {
+    await using simulator = await startSimulator({ tlsPort: 0 });
+    await using caller = await Caller.open();
+    const asked = request(`${simulator.tls?.url}/v1/realtime/calls?model=gpt-realtime-2.1`, {
+      method: 'POST',
+      ca: simulator.tls?.ca,
+      headers: { authorization: 'Bearer sk-test', 'content-type': 'application/sdp' },
+    });
+    asked.end(await caller.offer());
+    const [answer] = (await once(asked, 'response')) as [IncomingMessage];
+    expect(answer.statusCode).toBe(201);
+    await caller.peer.accept(await text(answer));
+    await caller.next('session.created');
+    const id = answer.headers.location?.split('/').at(-1) ?? '';
+    const socket = new WebSocket(`${simulator.tls?.wsUrl}?call_id=${id}`, {
+      ca: simulator.tls?.ca ?? '',
+      headers: { authorization: 'Bearer sk-test' },
+    });
+    const [frame] = (await once(socket, 'message')) as [Buffer];
+    expect(JSON.parse(frame.toString())).toMatchObject({ type: 'session.created' });
+    socket.terminate();
   });
 
   test('a page may ask first', async () => {
