@@ -16,6 +16,8 @@ export const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   '@parley/providers': ['@parley/core', '@parley/transport'],
   '@parley/session': ['@parley/core', '@parley/transport', '@parley/providers'],
   '@parley/client': ['@parley/core', '@parley/transport'],
+  '@parley/turns': ['@parley/core'],
+  '@parley/codex': ['@parley/core', '@parley/turns'],
   '@parley/simulator': ['@parley/core', '@parley/transport', '@parley/media'],
   '@parley/server': ['@parley/core', '@parley/transport', '@parley/media', '@parley/providers', '@parley/dashboard'],
   '@parley/dashboard': ['@parley/core', '@parley/transport', '@parley/client'],
