@@ -30,6 +30,7 @@ export {
 export { type NoteOptions, type NoteTaker, inExecution } from './notes.ts';
 export { type GaveUp, type ResumeOptions, type ResumeResult, type RetryPolicy, runTurnWithResume } from './resume.ts';
 // for adapters
+export { type Interruption, interruptionOf, untilAborted } from './interruption.ts';
 export {
   abortedError,
   checkHostFunctions,

@@ -5,7 +5,8 @@ import { randomUUID } from 'node:crypto';
 import { inputProblem, type JsonSchema, ParleyError } from '@parley/core';
 import { type AgentConfig, type CheckedAgentConfig, checkAgentConfig } from '../config.ts';
 import { turnError } from '../failures.ts';
-import { abortedError, checkHostFunctions, type TurnRequest, turnRequest } from '../request.ts';
+import { interruptionOf } from '../interruption.ts';
+import { checkHostFunctions, type TurnRequest, turnRequest } from '../request.ts';
 import type {
   AgentRunner,
   AgentSessionFactory,
@@ -219,7 +220,7 @@ export class FakeAgentRunner implements AgentRunner {
     turns.push(turn);
     this.#factory.turns.push(turn);
 
-    using over = interruption(request, [this.#factory.lost, this.#disposed.signal]);
+    using over = interruptionOf(request, [this.#factory.lost, this.#disposed.signal], () => 'what its script says');
     const scripted = await this.#factory.script(turn);
     const reply = typeof scripted === 'string' ? { text: scripted } : scripted;
     try {
@@ -270,24 +271,6 @@ export class FakeAgentRunner implements AgentRunner {
       return { success: false, output: error instanceof Error ? error.message : String(error) };
     }
   }
-}
-
-/** One signal for everything that ends a turn early; its reason is what the turn ends with. */
-function interruption(request: TurnRequest, others: readonly AbortSignal[]): { signal: AbortSignal } & Disposable {
-  const over = new AbortController();
-  const caller = (): void => over.abort(abortedError(request.signal as AbortSignal));
-  request.signal?.addEventListener('abort', caller, { once: true });
-  const seconds = request.timeoutMs / 1000;
-  const timer = setTimeout(() => {
-    over.abort(turnError('timeout', `the turn did not end within ${seconds} s`, { details: { waiting_for: 'the fake' } }));
-  }, request.timeoutMs);
-  return {
-    signal: AbortSignal.any([over.signal, ...others]),
-    [Symbol.dispose]: () => {
-      clearTimeout(timer);
-      request.signal?.removeEventListener('abort', caller);
-    },
-  };
 }
 
 function waited(ms: number, signal: AbortSignal): Promise<void> {
