@@ -137,7 +137,7 @@ export class Backend {
 
   async #stop(): Promise<void> {
     await this.#wire.stop();
-    await endLeftovers(this.#conversations);
+    await endLeftovers(this.#conversations, this.#settings.stopMs);
   }
 
   #lose(error: ParleyError): void {

@@ -16,26 +16,31 @@ codexTest('read-only: commands read, and write nowhere', async ({ lab, skip }) =
   const result = await runner.turn(shell('echo here; cat /etc/hostname > copy; echo "code $?"'));
   const output = outputOf(result);
   skip(!(await sandboxed(output)), `this machine lets nobody make a sandbox: ${output}`);
-  expect(output).toMatch(/^here\n/);
+  expect(output).toMatch(/^here$/m);
   expect(output).toMatch(/Read-only file system|Permission denied/);
   expect(output).toContain('code 1');
   expect(existsSync(join(lab.folder, 'copy'))).toBe(false);
 });
 
-codexTest('workspace-write: commands write in the working directory, nowhere else, and reach no network', async ({ lab, skip }) => {
-  const { runner } = await runnerOf(lab, {}, { sandbox: 'workspace-write' });
-  const outside = join(homedir(), `parley-outside-${process.pid}`);
-  const port = new URL(lab.provider.url).port;
-  const result = await runner.turn(
-    shell(`echo made > made; echo out > ${outside}; echo "outside $?"; (: < /dev/tcp/127.0.0.1/${port}); echo "network $?"`),
-  );
-  const output = outputOf(result);
-  skip(!(await sandboxed(output)), `this machine lets nobody make a sandbox: ${output}`);
-  expect(await readFile(join(lab.folder, 'made'), 'utf8')).toBe('made\n');
-  expect(existsSync(outside)).toBe(false);
-  expect(output).toContain('outside 1');
-  expect(output).toContain('network 1');
-});
+codexTest(
+  'workspace-write: commands write in the working directory, nowhere else, and reach no network',
+  async ({ lab, skip }) => {
+    const { runner } = await runnerOf(lab, {}, { sandbox: 'workspace-write' });
+    const outside = join(homedir(), `parley-outside-${process.pid}`);
+    const port = new URL(lab.provider.url).port;
+    const result = await runner.turn(
+      shell(
+        `echo made > made; echo out > ${outside}; echo "outside $?"; (: < /dev/tcp/127.0.0.1/${port}); echo "network $?"`,
+      ),
+    );
+    const output = outputOf(result);
+    skip(!(await sandboxed(output)), `this machine lets nobody make a sandbox: ${output}`);
+    expect(await readFile(join(lab.folder, 'made'), 'utf8')).toBe('made\n');
+    expect(existsSync(outside)).toBe(false);
+    expect(output).toContain('outside 1');
+    expect(output).toContain('network 1');
+  },
+);
 
 codexTest('danger-full-access: commands may do everything', async ({ lab }) => {
   const { runner } = await runnerOf(lab, {}, { sandbox: 'danger-full-access' });

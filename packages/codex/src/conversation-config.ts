@@ -1,9 +1,8 @@
-// What Codex is told when a conversation begins. It goes over stdin, so keys may stand in it, and the MCP servers here take the
-// place of all others.
+// What Codex is told when a conversation begins. It goes over stdin, so keys may stand in it.
 
 import { turnError, type CheckedAgentConfig, type HostFunction } from '@parley/turns';
 import type { CodexSettings, McpServer } from './options.ts';
-import type { Params } from './rpc.ts';
+import { asObject, type Params } from './rpc.ts';
 
 /**
  * Parameters of `thread/start` and `thread/resume`.
@@ -24,9 +23,16 @@ export function conversationParams(config: CheckedAgentConfig, settings: CodexSe
     config: {
       ...providerSecrets(config, settings),
       ...(config.reasoningEffort !== undefined && { model_reasoning_effort: config.reasoningEffort }),
-      mcp_servers: mcpServers(config, settings),
+      ...mcpServers(config, settings),
     },
   };
+}
+
+/** Switches off the MCP servers that the config of a home brings along: what an agent has is what its caller said. */
+export function withoutOthers(params: Params, found: readonly string[], settings: CodexSettings): Params {
+  const others = found.filter((name) => !Object.hasOwn(settings.mcpServers, name));
+  const off = Object.fromEntries(others.map((name) => [`mcp_servers.${name}.enabled`, false]));
+  return { ...params, config: { ...asObject(params['config']), ...off } };
 }
 
 /** Functions of the host as tools. */
@@ -53,8 +59,10 @@ function mcpServers({ tools }: CheckedAgentConfig, settings: CodexSettings): Par
       throw turnError('invalid_argument', `tools names an MCP server '${server}' that this backend has not; ${list}`);
     }
   }
-  const used = Object.entries(settings.mcpServers).filter(([name]) => tools === undefined || Object.hasOwn(tools, name));
-  return Object.fromEntries(used.map(([name, server]) => [name, serverParams(server, tools?.[name])]));
+  const used = Object.entries(settings.mcpServers).filter(
+    ([name]) => tools === undefined || Object.hasOwn(tools, name),
+  );
+  return Object.fromEntries(used.map(([name, server]) => [`mcp_servers.${name}`, serverParams(server, tools?.[name])]));
 }
 
 function serverParams(server: McpServer, tools: readonly string[] | undefined): Params {

@@ -30,7 +30,9 @@ codexTest('ten runners side by side share one process and never hear each other'
   const { pid } = factory;
   const runners = await Promise.all(Array.from({ length: 10 }, () => factory.runner({ workingDirectory: lab.folder })));
   for (const round of [1, 2]) {
-    const answers = await Promise.all(runners.map((runner, i) => runner.turn(steps({ text: `${i} of ${round}`, delayMs: 100 }))));
+    const answers = await Promise.all(
+      runners.map((runner, i) => runner.turn(steps({ text: `${i} of ${round}`, delayMs: 100 }))),
+    );
     expect(answers.map(({ assistantText }) => assistantText)).toEqual(runners.map((_, i) => `${i} of ${round}`));
   }
   expect(factory.pid).toBe(pid);
@@ -38,30 +40,39 @@ codexTest('ten runners side by side share one process and never hear each other'
   expect(last).toEqual(Array.from({ length: 10 }, () => 2));
 });
 
-codexTest('a schema goes with every request of its turn and with no other; the repair turn is told what was wrong', async ({ lab }) => {
-  const { runner } = await runnerOf(lab, {}, { sandbox: 'danger-full-access' });
-  const asked = steps({ call: 'exec_command', input: { cmd: 'true' } }, { text: 'files: a' });
-  const turn = runner.turn(asked, { outputSchema: SCHEMA });
-  await expect(turn).rejects.toMatchObject({
-    code: 'internal',
-    retryable: true,
-    details: { reason: 'output_invalid', assistant_text: 'files: a' },
-  });
-  const repaired = await runner.turn(steps({ text: '{"files":["a"]}' }), { outputSchema: SCHEMA });
-  expect(repaired.structured).toEqual({ files: ['a'] });
-  await runner.turn(steps({ text: 'as you like' }));
-  const formats = lab.provider.requests.map(({ body }) => body.text?.format);
-  expect(formats.slice(0, 3).map((format) => [format?.schema, format?.strict])).toEqual(Array(3).fill([SCHEMA, true]));
-  expect(formats[3]).toBeUndefined();
-});
+codexTest(
+  'a schema goes with every request of its turn and with no other; the repair turn is told what was wrong',
+  async ({ lab }) => {
+    const { runner } = await runnerOf(lab, {}, { sandbox: 'danger-full-access' });
+    const asked = steps({ call: 'exec_command', input: { cmd: 'true' } }, { text: 'files: a' });
+    const turn = runner.turn(asked, { outputSchema: SCHEMA });
+    await expect(turn).rejects.toMatchObject({
+      code: 'internal',
+      retryable: true,
+      details: { reason: 'output_invalid', assistant_text: 'files: a' },
+    });
+    const repaired = await runner.turn(steps({ text: '{"files":["a"]}' }), { outputSchema: SCHEMA });
+    expect(repaired.structured).toEqual({ files: ['a'] });
+    await runner.turn(steps({ text: 'as you like' }));
+    const formats = lab.provider.requests.map(({ body }) => body.text?.format);
+    expect(formats.slice(0, 3).map((format) => [format?.schema, format?.strict])).toEqual(
+      Array(3).fill([SCHEMA, true]),
+    );
+    expect(formats[3]).toBeUndefined();
+  },
+);
 
 codexTest('instructions, model and effort are those of the config', async ({ lab }) => {
-  const { runner } = await runnerOf(lab, {}, {
-    model: 'other-model',
-    reasoningEffort: 'high',
-    baseInstructions: 'You are a mason.',
-    developerInstructions: 'Lay bricks only.',
-  });
+  const { runner } = await runnerOf(
+    lab,
+    {},
+    {
+      model: 'other-model',
+      reasoningEffort: 'high',
+      baseInstructions: 'You are a mason.',
+      developerInstructions: 'Lay bricks only.',
+    },
+  );
   await runner.turn(steps({ text: 'laid' }));
   const [{ body }] = lab.provider.requests as [(typeof lab.provider.requests)[number]];
   const text = JSON.stringify(body);
@@ -84,7 +95,12 @@ codexTest('usage is that of the turn, not of the conversation', async ({ lab }) 
   const { runner } = await runnerOf(lab, {}, { sandbox: 'danger-full-access' });
   const one = { inputTokens: 100, cachedTokens: 20, outputTokens: 30, reasoningTokens: 10 };
   expect((await runner.turn(steps({ text: 'a' }))).usage).toEqual(one);
-  expect((await runner.turn(shell('true'))).usage).toEqual({ inputTokens: 200, cachedTokens: 40, outputTokens: 60, reasoningTokens: 20 });
+  expect((await runner.turn(shell('true'))).usage).toEqual({
+    inputTokens: 200,
+    cachedTokens: 40,
+    outputTokens: 60,
+    reasoningTokens: 20,
+  });
   expect((await runner.turn(steps({ text: 'b' }))).usage).toEqual(one);
 });
 
@@ -143,5 +159,8 @@ codexTest('each of two providers gets its own key', async ({ lab }) => {
   const other = { id: 'other', baseUrl: lab.provider.url, key: 'sk-of-the-other', headers: { 'x-team': 'masons' } };
   const { runner } = await runnerOf(lab, { providers: [...lab.providers, other] }, { provider: 'other' });
   await runner.turn(steps({ text: 'x' }));
-  expect(lab.provider.requests[0]?.headers).toMatchObject({ authorization: 'Bearer sk-of-the-other', 'x-team': 'masons' });
+  expect(lab.provider.requests[0]?.headers).toMatchObject({
+    authorization: 'Bearer sk-of-the-other',
+    'x-team': 'masons',
+  });
 });

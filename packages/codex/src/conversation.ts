@@ -8,7 +8,7 @@
 
 import { turnError, type CheckedAgentConfig, type HostFunction, type TurnRequest, untilAborted } from '@parley/turns';
 import type { Backend, Listener } from './backend.ts';
-import { conversationParams, dynamicTools } from './conversation-config.ts';
+import { conversationParams, dynamicTools, withoutOthers } from './conversation-config.ts';
 import { endLeftovers } from './leftovers.ts';
 import { answerOf } from './requests.ts';
 import { asObject, asText, type Params, RpcError } from './rpc.ts';
@@ -73,7 +73,7 @@ export class Conversation implements Listener {
     if (id === null || this.#backend.lost.aborted) return;
     const deleted = this.#backend.rpc.request('thread/delete', { threadId: id });
     await this.#inTime(deleted, 'a conversation did not end in time');
-    await endLeftovers(new Set([id]));
+    await this.#endLeftovers(id);
     this.#backend.forget(id);
   }
 
@@ -113,9 +113,9 @@ export class Conversation implements Listener {
   /** C1 */
   async #begin(): Promise<string> {
     const { config, functions, resumes } = this.#options;
-    const params = conversationParams(config, this.#backend.settings);
-    const { rpc } = this.#backend;
+    const { rpc, settings } = this.#backend;
     try {
+      const params = withoutOthers(conversationParams(config, settings), await this.#configuredServers(), settings);
       const tools = functions.length > 0 ? { dynamicTools: dynamicTools(functions) } : {};
       const answer =
         resumes === undefined
@@ -129,6 +129,14 @@ export class Conversation implements Listener {
     } catch (error) {
       throw error instanceof RpcError ? rejected('the conversation', error) : error;
     }
+  }
+
+  /** MCP servers that a home of the user's own, or the project that it trusts, has in its config. */
+  async #configuredServers(): Promise<string[]> {
+    const { rpc, settings } = this.#backend;
+    if (settings.home === undefined) return [];
+    const read = await rpc.request('config/read', { includeLayers: false, cwd: this.#options.config.workingDirectory });
+    return Object.keys(asObject(asObject(asObject(read)['config'])['mcp_servers']));
   }
 
   async #start(threadId: string, request: TurnRequest, turn: TurnRun): Promise<void> {
@@ -153,7 +161,11 @@ export class Conversation implements Listener {
   async #cleanUp(turn: TurnRun, begun: boolean): Promise<void> {
     const why = 'an interrupted turn did not end in time';
     // The start of a conversation cannot be taken back; its answer is waited for, and the next turn goes on with it.
-    if (!begun) return void (await this.#inTime(this.#opening?.catch(() => undefined), why));
+    if (!begun)
+      return void (await this.#inTime(
+        this.#opening?.catch(() => undefined),
+        why,
+      ));
     const ended = turn.begun.then(() => {
       if (!turn.over) this.#backend.rpc.post('turn/interrupt', { threadId: this.#id, turnId: turn.id });
       return turn.ended;
@@ -167,7 +179,12 @@ export class Conversation implements Listener {
       const cleaned = this.#backend.rpc.request('thread/backgroundTerminals/clean', { threadId: this.#id });
       if (!(await this.#inTime(cleaned, 'commands of a turn did not end in time'))) return;
     }
-    await endLeftovers(new Set([this.#id]));
+    await this.#endLeftovers(this.#id);
+  }
+
+  async #endLeftovers(id: string): Promise<void> {
+    const ended = await endLeftovers(new Set([id]), this.#backend.settings.cleanUpMs);
+    if (!ended) this.#backend.invalidate('a command of a turn cannot be ended');
   }
 
   /** False when the backend was given up over it. */

@@ -90,9 +90,13 @@ export class CodexSessionFactory implements AgentSessionFactory {
       throw new ParleyError('already_exists', `another runner of this factory has the conversation ${conversationId}`);
     }
     if (this.#runners.size >= runnersMax) {
-      throw new ParleyError('resource_exhausted', `this factory has ${runnersMax} runners: dispose of those that are done`, {
-        details: { limit: runnersMax, current: this.#runners.size },
-      });
+      throw new ParleyError(
+        'resource_exhausted',
+        `this factory has ${runnersMax} runners: dispose of those that are done`,
+        {
+          details: { limit: runnersMax, current: this.#runners.size },
+        },
+      );
     }
     const runner: CodexRunner = new CodexRunner({ backend, config: checked, functions, resumes: conversationId }, () =>
       this.#runners.delete(runner),

@@ -33,7 +33,9 @@ function wordsOf(kind: string, item: Params): string {
         .map((change) => asText(asObject(change)['path']) ?? '')
         .join(', ');
     case 'reasoning':
-      return [...listOf(item['summary']), ...listOf(item['content'])].filter((one) => typeof one === 'string').join(' ');
+      return [...listOf(item['summary']), ...listOf(item['content'])]
+        .filter((one) => typeof one === 'string')
+        .join(' ');
     default:
       for (const field of TELLING) {
         const value = item[field];

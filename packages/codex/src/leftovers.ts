@@ -3,9 +3,11 @@
 // conversation, and on Linux that can be read back. Elsewhere only the orderly ways are left.
 
 import { readdir, readFile } from 'node:fs/promises';
+import { setTimeout } from 'node:timers/promises';
 
 /** What Codex sets for every command. */
 const MARK = 'CODEX_THREAD_ID=';
+const ROUND_MS = 10;
 
 /** Ids of the processes that commands of these conversations started and that still run. */
 export async function leftovers(conversations: ReadonlySet<string>): Promise<number[]> {
@@ -15,23 +17,28 @@ export async function leftovers(conversations: ReadonlySet<string>): Promise<num
   return found.filter((pid) => pid > 0 && pid !== process.pid);
 }
 
-/** Ends them, until there are none: one may have started another meanwhile. */
-export async function endLeftovers(conversations: ReadonlySet<string>): Promise<number> {
-  let ended = 0;
-  for (let round = 0; round < 5; round++) {
+/**
+ * Ends them, and waits until they are gone: the kernel takes its time, and one may have started another meanwhile.
+ * @returns false when some still run after `withinMs`.
+ */
+export async function endLeftovers(conversations: ReadonlySet<string>, withinMs: number): Promise<boolean> {
+  const deadline = performance.now() + withinMs;
+  for (;;) {
     const pids = await leftovers(conversations);
-    if (pids.length === 0) break;
-    for (const pid of pids) {
-      try {
-        process.kill(pid, 'SIGKILL');
-        ended += 1;
-      } catch (error) {
-        // It ended by itself.
-        if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
-      }
-    }
+    if (pids.length === 0) return true;
+    if (performance.now() > deadline) return false;
+    for (const pid of pids) kill(pid);
+    await setTimeout(ROUND_MS);
   }
-  return ended;
+}
+
+function kill(pid: number): void {
+  try {
+    process.kill(pid, 'SIGKILL');
+  } catch (error) {
+    // It ended by itself.
+    if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
+  }
 }
 
 async function belongs(pid: string, conversations: ReadonlySet<string>): Promise<boolean> {

@@ -17,7 +17,11 @@ export class LineReader {
     for (let end = chunk.indexOf(10); end >= 0; end = chunk.indexOf(10, from)) {
       this.#parts.push(chunk.subarray(from, end));
       // Decoded as a whole, so that no character is cut.
-      lines.push(this.#parts.length === 1 ? (this.#parts[0] as Buffer).toString('utf8') : Buffer.concat(this.#parts).toString('utf8'));
+      lines.push(
+        this.#parts.length === 1
+          ? (this.#parts[0] as Buffer).toString('utf8')
+          : Buffer.concat(this.#parts).toString('utf8'),
+      );
       this.#parts = [];
       this.#bytes = 0;
       from = end + 1;

@@ -13,7 +13,8 @@ const server = (extra: Partial<McpServer> = {}): { tag: string; server: McpServe
   const tag = `mcp-${process.pid}-${++made}`;
   return { tag, server: { command: process.execPath, args: [SCRIPT, tag], ...extra } };
 };
-const call = (tool: string, name = 'site') => steps({ call: tool, input: { what: 'it' }, namespace: `mcp__${name}` }, { text: 'done' });
+const call = (tool: string, name = 'site') =>
+  steps({ call: tool, input: { what: 'it' }, namespace: `mcp__${name}` }, { text: 'done' });
 const toolCall = (events: readonly AgentTurnEvent[]) => events.find(({ kind }) => kind === 'mcpToolCall');
 
 codexTest('a tool that reads is called; one that writes needs an approval, which never gives', async ({ lab }) => {
@@ -48,7 +49,10 @@ codexTest('under on-request the host is asked, and its answer holds', async ({ l
   const accepted = await runner.turn(call('write'));
   expect(toolCall(accepted.events)?.metadata).toMatchObject({ status: 'completed' });
   expect(asked).toEqual([expect.stringMatching(/^mcp site: /), expect.stringMatching(/^mcp site: /)]);
-  expect(accepted.events.find(({ kind }) => kind === 'approval')?.metadata).toMatchObject({ decision: 'accept', by: 'host' });
+  expect(accepted.events.find(({ kind }) => kind === 'approval')?.metadata).toMatchObject({
+    decision: 'accept',
+    by: 'host',
+  });
 });
 
 codexTest('an agent has only the tools and servers that its config names', async ({ lab }) => {
@@ -91,17 +95,20 @@ codexTest('a tool that is slow ends at its own limit, and the turn goes on', asy
   expect(assistantText).toBe('done');
 });
 
-codexTest('without a server that is required there is no conversation; without another one there is', async ({ lab }) => {
-  const broken: McpServer = { command: process.execPath, args: [SCRIPT, 'refuse'], startupTimeoutMs: 5000 };
-  const { factory, runner } = await runnerOf(lab, { mcpServers: { site: { ...broken, required: true } } });
-  await expect(runner.turn(steps({ text: 'x' }))).rejects.toMatchObject({
-    details: { reason: 'rejected' },
-    message: expect.stringContaining('site') as string,
-  });
-  expect(factory.state).toBe('ready');
-  const other = await runnerOf(lab, { mcpServers: { site: broken } });
-  expect((await other.runner.turn(steps({ text: 'without' }))).assistantText).toBe('without');
-});
+codexTest(
+  'without a server that is required there is no conversation; without another one there is',
+  async ({ lab }) => {
+    const broken: McpServer = { command: process.execPath, args: [SCRIPT, 'refuse'], startupTimeoutMs: 5000 };
+    const { factory, runner } = await runnerOf(lab, { mcpServers: { site: { ...broken, required: true } } });
+    await expect(runner.turn(steps({ text: 'x' }))).rejects.toMatchObject({
+      details: { reason: 'rejected' },
+      message: expect.stringContaining('site') as string,
+    });
+    expect(factory.state).toBe('ready');
+    const other = await runnerOf(lab, { mcpServers: { site: broken } });
+    expect((await other.runner.turn(steps({ text: 'without' }))).assistantText).toBe('without');
+  },
+);
 
 codexTest('servers are processes of a conversation, and end with it', async ({ lab }) => {
   const { tag, server: site } = server({ env: { SITE_SECRET: 'sk-of-the-site' } });
@@ -120,7 +127,10 @@ codexTest('servers of the config in a home are not used', async ({ lab }) => {
   const { tag, server: site } = server();
   const home = `${lab.folder}/home`;
   await mkdir(home);
-  await writeFile(`${home}/config.toml`, `[mcp_servers.theirs]\ncommand = ${JSON.stringify(site.command)}\nargs = ${JSON.stringify(site.args)}\n`);
+  await writeFile(
+    `${home}/config.toml`,
+    `[mcp_servers.theirs]\ncommand = ${JSON.stringify(site.command)}\nargs = ${JSON.stringify(site.args)}\n`,
+  );
   const { runner } = await runnerOf(lab, { home });
   await runner.turn(steps({ text: 'x' }));
   expect(JSON.stringify(lab.provider.requests.at(-1)?.body.tools)).not.toContain('theirs');

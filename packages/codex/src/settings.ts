@@ -25,7 +25,15 @@ const ENV_NAME = /^[A-Za-z_][A-Za-z0-9_]*$/;
 export function settle(options: CodexOptions): CodexSettings {
   const said = Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined));
   const settings = { ...DEFAULTS, ...said } as CodexSettings;
-  for (const name of ['startTimeoutMs', 'cleanUpMs', 'stopMs', 'runnersMax', 'eventsMax', 'metadataCharsMax', 'lineBytesMax'] as const) {
+  for (const name of [
+    'startTimeoutMs',
+    'cleanUpMs',
+    'stopMs',
+    'runnersMax',
+    'eventsMax',
+    'metadataCharsMax',
+    'lineBytesMax',
+  ] as const) {
     const value = settings[name];
     if (!(Number.isSafeInteger(value) && value > 0)) refuse(`${name} must be an integer above 0, got ${value}`);
   }

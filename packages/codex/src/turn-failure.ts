@@ -48,17 +48,21 @@ const MESSAGE_CHARS_MAX = 2000;
 export function failedTurn(error: unknown): ParleyError {
   const { message, codexErrorInfo, additionalDetails } = asObject(error);
   const { type, status } = infoOf(codexErrorInfo);
-  const found = statusIn(asText(message)) ?? status;
+  const found = statusIn(type, asText(message)) ?? status;
   const meaning = (found === undefined ? undefined : STATUSES[found]) ?? MEANINGS[type] ?? { code: 'unknown' };
   const words = (asText(message) ?? 'Codex gave no reason').slice(0, MESSAGE_CHARS_MAX);
   return turnError('turn_failed', `the turn failed: ${words}`, {
     code: meaning.code,
-    retryable: meaning.retryable ?? (meaning.code === 'unknown' || meaning.code === 'unavailable' || meaning.code === 'resource_exhausted'),
+    retryable:
+      meaning.retryable ??
+      (meaning.code === 'unknown' || meaning.code === 'unavailable' || meaning.code === 'resource_exhausted'),
     details: {
       backend_error: {
         type,
         ...(found !== undefined && { http_status: found }),
-        ...(asText(additionalDetails) !== undefined && { details: asText(additionalDetails)?.slice(0, MESSAGE_CHARS_MAX) }),
+        ...(asText(additionalDetails) !== undefined && {
+          details: asText(additionalDetails)?.slice(0, MESSAGE_CHARS_MAX),
+        }),
       },
     },
   });
@@ -83,8 +87,9 @@ function infoOf(info: unknown): { type: string; status: number | undefined } {
   return { type, status: typeof status === 'number' ? status : undefined };
 }
 
-/** Codex knows the variant of few answers; of the others it quotes the status line. */
-function statusIn(message: string | undefined): number | undefined {
-  const found = /\bunexpected status (\d{3})\b/.exec(message ?? '')?.[1];
-  return found === undefined ? undefined : Number(found);
+/** Codex has a variant for few answers: of most others it quotes the status line, and of a 400 only the body. */
+function statusIn(type: string, message = ''): number | undefined {
+  const found = /\bunexpected status (\d{3})\b/.exec(message)?.[1];
+  if (found !== undefined) return Number(found);
+  return type === 'other' && /^\s*\{\s*"error"/.test(message) ? 400 : undefined;
 }

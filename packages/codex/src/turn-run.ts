@@ -236,7 +236,10 @@ function endOf(turn: Params): TurnEnd {
       return { error: turnError('interrupted', 'Codex interrupted the turn, and nobody here had asked for it') };
     default:
       return {
-        error: turnError('turn_failed', `the turn ended as '${String(turn['status'])}', which this version does not know`),
+        error: turnError(
+          'turn_failed',
+          `the turn ended as '${String(turn['status'])}', which this version does not know`,
+        ),
       };
   }
 }

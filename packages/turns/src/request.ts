@@ -36,7 +36,10 @@ export function turnRequest(prompt: string, options: TurnOptions = {}): TurnRequ
     throw turnError('invalid_argument', 'prompt must be a text with something in it');
   }
   if (prompt.length > PROMPT_CHARS_MAX) {
-    throw turnError('invalid_argument', `prompt has ${prompt.length} characters, at most ${PROMPT_CHARS_MAX} are taken`);
+    throw turnError(
+      'invalid_argument',
+      `prompt has ${prompt.length} characters, at most ${PROMPT_CHARS_MAX} are taken`,
+    );
   }
   if (outputSchema !== undefined) checkOutputSchema(outputSchema);
   if (signal?.aborted) throw abortedError(signal);
@@ -51,7 +54,10 @@ export function abortedError(signal: AbortSignal): ParleyError {
 /** @throws ParleyError `invalid_argument`. */
 export function checkHostFunctions(functions: readonly HostFunction[]): void {
   if (functions.length > LIMITS.tools_max) {
-    throw turnError('invalid_argument', `a runner takes at most ${LIMITS.tools_max} functions, got ${functions.length}`);
+    throw turnError(
+      'invalid_argument',
+      `a runner takes at most ${LIMITS.tools_max} functions, got ${functions.length}`,
+    );
   }
   const names = new Set<string>();
   for (const { name, inputSchema } of functions) {

@@ -73,7 +73,8 @@ function* childrenOf(node: JsonSchema): Generator<[where: string, schema: unknow
   for (const holder of ['properties', '$defs', 'definitions']) {
     const named = node[holder];
     if (typeof named !== 'object' || named === null) continue;
-    for (const [name, child] of Object.entries(named)) yield [holder === 'properties' ? `.${name}` : `.${holder}.${name}`, child];
+    for (const [name, child] of Object.entries(named))
+      yield [holder === 'properties' ? `.${name}` : `.${holder}.${name}`, child];
   }
   if (node['items'] !== undefined) yield ['[]', node['items']];
   for (const holder of ['anyOf', 'oneOf', 'allOf']) {

@@ -7,7 +7,12 @@ import type { AddressInfo } from 'node:net';
 
 /** One answer of the model. */
 export type Step =
-  | { readonly text: string; readonly phase?: 'commentary' | 'final_answer'; readonly delayMs?: number; readonly chunks?: number }
+  | {
+      readonly text: string;
+      readonly phase?: 'commentary' | 'final_answer';
+      readonly delayMs?: number;
+      readonly chunks?: number;
+    }
   /** Several items in one answer. */
   | { readonly items: readonly (MessageItem | CallItem)[] }
   | { readonly call: string; readonly input: unknown; readonly namespace?: string; readonly delayMs?: number }
@@ -148,7 +153,11 @@ function textOf(item: InputItem): string {
 let made = 0;
 const nextId = (what: string): string => `${what}_${++made}`;
 
-async function answer(response: ServerResponse, step: Exclude<Step, { hangs: true }>, body: ResponsesBody): Promise<void> {
+async function answer(
+  response: ServerResponse,
+  step: Exclude<Step, { hangs: true }>,
+  body: ResponsesBody,
+): Promise<void> {
   if ('status' in step) {
     response.writeHead(step.status, { 'content-type': 'application/json' });
     response.end(JSON.stringify(step.body ?? { error: { message: `as scripted: ${step.status}`, type: 'mock' } }));
@@ -168,12 +177,18 @@ async function answer(response: ServerResponse, step: Exclude<Step, { hangs: tru
   const items = itemsOf(step, body);
   for (const [index, item] of items.entries()) {
     send(response, { type: 'response.output_item.added', output_index: index, item });
-    const said = item['type'] === 'message' ? (item['content'] as { text: string }[])[0]?.text ?? '' : '';
+    const said = item['type'] === 'message' ? ((item['content'] as { text: string }[])[0]?.text ?? '') : '';
     const chunks = 'chunks' in step ? (step.chunks ?? 0) : 0;
     const size = Math.ceil(said.length / Math.max(1, chunks));
     for (let at = 0; chunks > 0 && at < said.length; at += size) {
       const delta = said.slice(at, at + size);
-      send(response, { type: 'response.output_text.delta', item_id: item['id'], output_index: index, content_index: 0, delta });
+      send(response, {
+        type: 'response.output_text.delta',
+        item_id: item['id'],
+        output_index: index,
+        content_index: 0,
+        delta,
+      });
     }
     send(response, { type: 'response.output_item.done', output_index: index, item });
   }
@@ -209,7 +224,14 @@ function itemOf(item: MessageItem | CallItem): Record<string, unknown> {
     };
   }
   const content = [{ type: 'output_text', text: item.text, annotations: [] }];
-  return { id: nextId('msg'), type: 'message', status: 'completed', role: 'assistant', content, ...(item.phase && { phase: item.phase }) };
+  return {
+    id: nextId('msg'),
+    type: 'message',
+    status: 'completed',
+    role: 'assistant',
+    content,
+    ...(item.phase && { phase: item.phase }),
+  };
 }
 
 function begin(response: ServerResponse): string {

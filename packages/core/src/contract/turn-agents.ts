@@ -32,7 +32,8 @@ export const AgentTurnRequest = z
   })
   .meta({
     id: 'AgentTurnRequest',
-    description: 'One turn: a prompt and its deadline (600 s where it is missing), and what the answer has to look like.',
+    description:
+      'One turn: a prompt and its deadline (600 s where it is missing), and what the answer has to look like.',
   });
 
 export const AgentTurnEvent = z
@@ -46,7 +47,10 @@ export const AgentTurnUsage = z
     output_tokens: z.number(),
     reasoning_tokens: z.number(),
   })
-  .meta({ id: 'AgentTurnUsage', description: 'Tokens of one turn; cached ones are part of the input, reasoning of the output.' });
+  .meta({
+    id: 'AgentTurnUsage',
+    description: 'Tokens of one turn; cached ones are part of the input, reasoning of the output.',
+  });
 
 export const AgentTurnResult = z
   .object({
@@ -55,7 +59,10 @@ export const AgentTurnResult = z
     structured: Json.optional(),
     usage: AgentTurnUsage.optional(),
   })
-  .meta({ id: 'AgentTurnResult', description: 'The end of a turn. `structured` is the text, parsed, where a schema was asked for.' });
+  .meta({
+    id: 'AgentTurnResult',
+    description: 'The end of a turn. `structured` is the text, parsed, where a schema was asked for.',
+  });
 
 /** Why a turn-based agent failed: what `details.reason` of its errors says. */
 export const TURN_FAILURES = [
@@ -83,7 +90,8 @@ export const AgentTurnFailure = z
   })
   .meta({
     id: 'AgentTurnFailure',
-    description: 'The `details` of an error of a turn-based agent: which failure, and what can be done something about.',
+    description:
+      'The `details` of an error of a turn-based agent: which failure, and what can be done something about.',
   });
 
 export type AgentTurnFailureReason = (typeof TURN_FAILURES)[number];
