@@ -1,7 +1,7 @@
 import type { HostFunction } from '@parley/turns';
 import { expect } from 'vitest';
 import { codexTest } from './test-support/codex-test.ts';
-import { promptsOf } from './test-support/responses.ts';
+import { promptsOf } from './testing/scripted-provider.ts';
 import { KEY, runnerOf, shell, steps } from './test-support/workbench.ts';
 
 const SCHEMA = {

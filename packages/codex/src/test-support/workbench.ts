@@ -8,7 +8,7 @@ import { findCodex } from '../binary.ts';
 import { CodexSessionFactory } from '../factory.ts';
 import type { CodexOptions, CodexProvider } from '../options.ts';
 import type { CodexRunner } from '../runner.ts';
-import { type MockProvider, type Step, script, startMockProvider } from './responses.ts';
+import { type ScriptedProvider, type Step, script, startScriptedProvider } from '../testing/scripted-provider.ts';
 
 /** Why the tests with the real binary cannot run here; null when they can. */
 export function noCodex(): string | null {
@@ -23,7 +23,7 @@ export function noCodex(): string | null {
 export const KEY = 'sk-mock-0c7k-not-to-be-seen';
 
 export interface Workbench extends AsyncDisposable {
-  readonly provider: MockProvider;
+  readonly provider: ScriptedProvider;
   /** Empty, and its own. */
   readonly folder: string;
   /** How a factory of this bench reaches the provider. */
@@ -34,7 +34,7 @@ export interface Workbench extends AsyncDisposable {
 }
 
 export async function openWorkbench(): Promise<Workbench> {
-  const provider = await startMockProvider();
+  const provider = await startScriptedProvider();
   const folder = await realpath(await mkdtemp(join(tmpdir(), 'parley-codex-work-')));
   const factories: CodexSessionFactory[] = [];
   const providers = [

@@ -65,7 +65,7 @@ export interface InputItem {
   readonly output?: unknown;
 }
 
-export interface MockProvider extends AsyncDisposable {
+export interface ScriptedProvider extends AsyncDisposable {
   /** Ends in `/v1`. */
   readonly url: string;
   readonly requests: Recorded[];
@@ -76,7 +76,21 @@ export interface MockProvider extends AsyncDisposable {
   close(): Promise<void>;
 }
 
-export async function startMockProvider(): Promise<MockProvider> {
+export interface ScriptedProviderOptions {
+  /** The steps of a prompt that has none in it. Default: it says that nothing was scripted. */
+  readonly stepsOf?: (prompt: string) => readonly Step[];
+}
+
+/**
+ * Starts a provider on a free port of loopback.
+ *
+ * @example
+ * await using provider = await startScriptedProvider();
+ * await using factory = await startCodex({ providers: [{ id: 'scripted', baseUrl: provider.url }], model: 'any' });
+ * const runner = await factory.runner({ workingDirectory });
+ * await runner.turn(script([{ call: 'exec_command', input: { cmd: 'ls' } }, { text: 'done' }]));
+ */
+export async function startScriptedProvider(options: ScriptedProviderOptions = {}): Promise<ScriptedProvider> {
   const requests: Recorded[] = [];
   const strays: string[] = [];
   let hung = 0;
@@ -94,7 +108,7 @@ export async function startMockProvider(): Promise<MockProvider> {
       const recorded: Recorded = { headers: request.headers, body, aborted: false };
       requests.push(recorded);
       response.on('close', () => (recorded.aborted = !response.writableEnded));
-      const step = nextStep(body);
+      const step = nextStep(body, options);
       if ('hangs' in step) {
         begin(response);
         hung += 1;
@@ -129,21 +143,28 @@ async function bodyOf(request: IncomingMessage): Promise<string> {
   return Buffer.concat(chunks).toString('utf8');
 }
 
-/** The prompts of a conversation: what a user said, without what the backend says about itself. */
+/** What a user said in a conversation, without what Codex says about itself. */
 export function promptsOf(body: ResponsesBody): string[] {
-  return body.input
-    .filter(({ type, role }) => type === 'message' && role === 'user')
-    .map((item) => textOf(item))
-    .filter((text) => text.includes(MARKER));
+  return body.input.filter(isPrompt).map((item) => textOf(item));
 }
 
-function nextStep(body: ResponsesBody): Step {
-  const last = body.input.findLastIndex((item) => item.role === 'user' && textOf(item).includes(MARKER));
-  if (last < 0) return { text: 'nothing was scripted' };
-  const text = textOf(body.input[last] as InputItem);
-  const steps = JSON.parse(text.slice(text.indexOf(MARKER) + MARKER.length).split('\n')[0] ?? '') as Step[];
-  const done = body.input.slice(last).filter(({ type }) => type.endsWith('_call_output')).length;
+// Codex tells the model about the machine in the name of the user, in tags.
+function isPrompt(item: InputItem): boolean {
+  return item.type === 'message' && item.role === 'user' && !/^\s*<\w+>/.test(textOf(item));
+}
+
+function nextStep(body: ResponsesBody, { stepsOf }: ScriptedProviderOptions): Step {
+  const last = body.input.findLastIndex(isPrompt);
+  const text = last < 0 ? '' : textOf(body.input[last] as InputItem);
+  const steps = scriptIn(text) ?? stepsOf?.(text) ?? [{ text: 'nothing was scripted' }];
+  const done = body.input.slice(last + 1).filter(({ type }) => type.endsWith('_call_output')).length;
   return steps[Math.min(done, steps.length - 1)] ?? { text: '' };
+}
+
+function scriptIn(prompt: string): readonly Step[] | null {
+  const at = prompt.indexOf(MARKER);
+  if (at < 0) return null;
+  return JSON.parse(prompt.slice(at + MARKER.length).split('\n')[0] ?? '') as Step[];
 }
 
 function textOf(item: InputItem): string {
