@@ -47,6 +47,8 @@ export const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   '@parley/examples': [
     '@parley/core',
     '@parley/media',
+    '@parley/turns',
+    '@parley/codex',
     '@parley/session',
     '@parley/client',
     '@parley/simulator',
