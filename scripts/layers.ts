@@ -23,6 +23,8 @@ export const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   '@parley/dashboard': ['@parley/core', '@parley/transport', '@parley/client'],
   parley: [
     '@parley/core',
+    '@parley/turns',
+    '@parley/codex',
     '@parley/transport',
     '@parley/providers',
     '@parley/client',
