@@ -37,6 +37,7 @@ export const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   '@parley/conformance': ['@parley/core', '@parley/client', '@parley/session', '@parley/simulator', '@parley/server'],
   '@parley/bench': [
     '@parley/core',
+    '@parley/codex',
     '@parley/transport',
     '@parley/media',
     '@parley/providers',

@@ -79,6 +79,8 @@ export interface ScriptedProvider extends AsyncDisposable {
 export interface ScriptedProviderOptions {
   /** The steps of a prompt that has none in it. Default: it says that nothing was scripted. */
   readonly stepsOf?: (prompt: string) => readonly Step[];
+  /** Requests are kept for a test to look at. Default true; a benchmark makes too many. */
+  readonly keepRequests?: boolean;
 }
 
 /**
@@ -106,7 +108,7 @@ export async function startScriptedProvider(options: ScriptedProviderOptions = {
     void bodyOf(request).then((text) => {
       const body = JSON.parse(text) as ResponsesBody;
       const recorded: Recorded = { headers: request.headers, body, aborted: false };
-      requests.push(recorded);
+      if (options.keepRequests ?? true) requests.push(recorded);
       response.on('close', () => (recorded.aborted = !response.writableEnded));
       const step = nextStep(body, options);
       if ('hangs' in step) {
