@@ -104,10 +104,21 @@ async function parley(baseUrl: string, workingDirectory: string): Promise<Conten
 
 async function sdk(baseUrl: string, workingDirectory: string): Promise<Contender> {
   const home = await mkdtemp(join(tmpdir(), 'parley-bench-codex-home-'));
-  const provider = { name: 'mock', base_url: baseUrl, wire_api: 'responses', env_key: 'MOCK_API_KEY', supports_websockets: false };
+  const provider = {
+    name: 'mock',
+    base_url: baseUrl,
+    wire_api: 'responses',
+    env_key: 'MOCK_API_KEY',
+    supports_websockets: false,
+  };
   const codex = new Codex({
     codexPathOverride: findCodex().path,
-    env: { PATH: process.env['PATH'] ?? '', HOME: process.env['HOME'] ?? '', CODEX_HOME: home, MOCK_API_KEY: 'sk-none' },
+    env: {
+      PATH: process.env['PATH'] ?? '',
+      HOME: process.env['HOME'] ?? '',
+      CODEX_HOME: home,
+      MOCK_API_KEY: 'sk-none',
+    },
     // What ours switches off is off here too.
     config: {
       model_provider: 'mock',
@@ -135,7 +146,11 @@ async function sdk(baseUrl: string, workingDirectory: string): Promise<Contender
 async function floor(baseUrl: string): Promise<Contender> {
   const content = [{ type: 'input_text', text: PROMPT }];
   const instructions = 'x'.repeat(40_000);
-  const body = JSON.stringify({ model: 'mock-model', instructions, input: [{ type: 'message', role: 'user', content }] });
+  const body = JSON.stringify({
+    model: 'mock-model',
+    instructions,
+    input: [{ type: 'message', role: 'user', content }],
+  });
   const headers = { 'content-type': 'application/json' };
   const turn = async (): Promise<void> => {
     const response = await fetch(`${baseUrl}/responses`, { method: 'POST', headers, body });
