@@ -126,7 +126,7 @@ test('with --json everything that happens is a line, the result the last', async
 });
 
 test('failures have the exit code of whose fault they are', async ({ place }) => {
-  const { run } = place;
+  const run = (...args: string[]): Promise<Ran> => place.run(...args);
   expect(await run('--sandbox', 'open', 'x')).toMatchObject({ code: 2 });
   expect(await run('--limit', '0', 'x')).toMatchObject({ code: 2 });
   expect(await run('--limit', '1', say({ hangs: true }))).toMatchObject({ code: 1, stdout: '' });

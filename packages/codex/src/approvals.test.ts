@@ -1,9 +1,11 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import { expect } from 'vitest';
+import { expect, test as base } from 'vitest';
 import type { ApprovalDecision, ApprovalRequest } from './options.ts';
-import { codexTest } from './test-support/codex-test.ts';
+import { type Lab, lab } from './test-support/codex-test.ts';
 import { runnerOf, shell, steps } from './test-support/workbench.ts';
+
+const test = base.extend<Lab>(lab);
 
 const ESCALATED = { sandbox_permissions: 'require_escalated', justification: 'The build needs it.' };
 
@@ -18,7 +20,7 @@ function host(...answers: (ApprovalDecision | Error)[]) {
   return { asked, approve };
 }
 
-codexTest('under never nobody is asked, and what the sandbox does not allow is refused', async ({ lab }) => {
+test('under never nobody is asked, and what the sandbox does not allow is refused', async ({ lab }) => {
   const { asked, approve } = host('accept');
   const { runner } = await runnerOf(lab, { approve });
   const { assistantText } = await runner.turn(shell('echo x > made', ESCALATED));
@@ -27,7 +29,7 @@ codexTest('under never nobody is asked, and what the sandbox does not allow is r
   expect(existsSync(join(lab.folder, 'made'))).toBe(false);
 });
 
-codexTest('without a host to ask, what is asked for is declined, told to the model, and an event', async ({ lab }) => {
+test('without a host to ask, what is asked for is declined, told to the model, and an event', async ({ lab }) => {
   const { runner } = await runnerOf(lab, {}, { approval: 'on-request' });
   const { events, assistantText } = await runner.turn(shell('echo x > made', ESCALATED));
   expect(assistantText).toBe('done');
@@ -38,7 +40,7 @@ codexTest('without a host to ask, what is asked for is declined, told to the mod
   expect(existsSync(join(lab.folder, 'made'))).toBe(false);
 });
 
-codexTest('the host is asked with what it needs to decide, and its yes holds', async ({ lab }) => {
+test('the host is asked with what it needs to decide, and its yes holds', async ({ lab }) => {
   const { asked, approve } = host('accept');
   const { runner } = await runnerOf(lab, { approve }, { approval: 'on-request' });
   const progress: string[] = [];
@@ -56,7 +58,7 @@ codexTest('the host is asked with what it needs to decide, and its yes holds', a
   ]);
 });
 
-codexTest('a host that fails has not said yes', async ({ lab }) => {
+test('a host that fails has not said yes', async ({ lab }) => {
   const { approve } = host(new Error('nobody is at the desk'));
   const { runner } = await runnerOf(lab, { approve }, { approval: 'on-request' });
   const { events } = await runner.turn(shell('echo x > made', ESCALATED));
@@ -67,7 +69,7 @@ codexTest('a host that fails has not said yes', async ({ lab }) => {
   expect(existsSync(join(lab.folder, 'made'))).toBe(false);
 });
 
-codexTest('a host that interrupts ends the turn; the conversation goes on', async ({ lab }) => {
+test('a host that interrupts ends the turn; the conversation goes on', async ({ lab }) => {
   const { approve } = host('interrupt');
   const { runner } = await runnerOf(lab, { approve }, { approval: 'on-request' });
   await expect(runner.turn(shell('echo x > made', ESCALATED))).rejects.toMatchObject({
@@ -77,7 +79,7 @@ codexTest('a host that interrupts ends the turn; the conversation goes on', asyn
   expect((await runner.turn(steps({ text: 'after' }))).assistantText).toBe('after');
 });
 
-codexTest('untrusted commands are asked about, one by one or for the rest of the conversation', async ({ lab }) => {
+test('untrusted commands are asked about, one by one or for the rest of the conversation', async ({ lab }) => {
   const { asked, approve } = host('accept_for_session', 'decline');
   const { runner } = await runnerOf(lab, { approve }, { approval: 'untrusted', sandbox: 'danger-full-access' });
   for (const _ of [1, 2]) await runner.turn(shell('touch made'));
@@ -85,7 +87,7 @@ codexTest('untrusted commands are asked about, one by one or for the rest of the
   expect(existsSync(join(lab.folder, 'made'))).toBe(true);
 });
 
-codexTest('a deadline during an approval says that the host was waited for, and tells the host', async ({ lab }) => {
+test('a deadline during an approval says that the host was waited for, and tells the host', async ({ lab }) => {
   let told: AbortSignal | undefined;
   const approve = ({ signal }: ApprovalRequest): Promise<ApprovalDecision> => {
     told = signal;
@@ -100,7 +102,7 @@ codexTest('a deadline during an approval says that the host was waited for, and 
   expect((await runner.turn(steps({ text: 'after' }))).assistantText).toBe('after');
 });
 
-codexTest('auto-review asks a model of the same provider, with the same key', async ({ lab }) => {
+test('auto-review asks a model of the same provider, with the same key', async ({ lab }) => {
   const { asked, approve } = host();
   const { runner } = await runnerOf(lab, { approve }, { approval: 'auto-review' });
   await runner.turn(shell('echo x > made', ESCALATED));

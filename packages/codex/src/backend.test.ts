@@ -8,6 +8,7 @@ import type { CodexOptions } from './options.ts';
 import type { Params } from './rpc.ts';
 import { CodexRunner } from './runner.ts';
 import { settle } from './settings.ts';
+import { rejection } from './test-support/workbench.ts';
 
 beforeEach(() => vi.useFakeTimers());
 afterEach(() => vi.useRealTimers());
@@ -123,7 +124,7 @@ test('an interrupt waits for turn/started and is sent once; its answer is not wa
   const codex = counterpart();
   const abort = new AbortController();
   const turn = codex.runner().turn('x', { signal: abort.signal });
-  const ended = expect(turn).rejects.toMatchObject({ details: { reason: 'aborted' } });
+  const ended = rejection(turn);
   await codex.sends('turn/start');
   abort.abort();
   await vi.advanceTimersByTimeAsync(100);
@@ -132,7 +133,7 @@ test('an interrupt waits for turn/started and is sent once; its answer is not wa
   await codex.sends('turn/interrupt');
   await vi.advanceTimersByTimeAsync(100);
   codex.done(1, 'interrupted');
-  await ended;
+  expect(await ended).toMatchObject({ details: { reason: 'aborted' } });
   expect(codex.sentOf('turn/interrupt')).toHaveLength(1);
   expect(codex.backend.lost.aborted).toBe(false);
 });
@@ -142,29 +143,29 @@ test('a turn that ends by itself while its interrupt waits is not interrupted', 
   const abort = new AbortController();
   const runner = codex.runner();
   const turn = runner.turn('x', { signal: abort.signal });
-  const ended = expect(turn).rejects.toMatchObject({ details: { reason: 'aborted' } });
+  const ended = rejection(turn);
   await codex.sends('turn/start');
   abort.abort();
   await expect(runner.turn('y')).rejects.toMatchObject({ details: { reason: 'concurrent_turn' } });
   codex.done(1);
-  await ended;
+  expect(await ended).toMatchObject({ details: { reason: 'aborted' } });
   expect(codex.sentOf('turn/interrupt')).toEqual([]);
 });
 
 test('an interrupted turn that does not end in time costs the backend', async () => {
   const codex = counterpart();
   const other = codex.runner();
-  const hanging = expect(other.turn('y')).rejects.toMatchObject({ details: { reason: 'backend_invalid' } });
+  const hanging = rejection(other.turn('y'));
   await codex.sends('turn/start');
   const turn = codex.runner().turn('x', { timeoutSeconds: 2 });
-  const ended = expect(turn).rejects.toMatchObject({ code: 'deadline_exceeded' });
+  const ended = rejection(turn);
   await codex.sends('turn/start', 2);
   codex.event('turn/started', 2);
   await vi.advanceTimersByTimeAsync(2999);
   expect(codex.backend.lost.aborted).toBe(false);
   await vi.advanceTimersByTimeAsync(1);
-  await ended;
-  await hanging;
+  expect(await ended).toMatchObject({ code: 'deadline_exceeded' });
+  expect(await hanging).toMatchObject({ details: { reason: 'backend_invalid' } });
   expect(codex.stops()).toBe(1);
   await expect(other.turn('z')).rejects.toMatchObject({ message: expect.stringContaining('the last words') as string });
 });
@@ -174,12 +175,12 @@ test('the deadline counts from the call, with the start of the conversation; the
   delete codex.answers['thread/start'];
   const runner = codex.runner();
   const turn = runner.turn('x', { timeoutSeconds: 1 });
-  const ended = expect(turn).rejects.toMatchObject({
-    details: { reason: 'timeout', waiting_for: 'Codex to take the turn' },
-  });
+  const ended = rejection(turn);
   await vi.advanceTimersByTimeAsync(2000);
   codex.say({ id: codex.sentOf('thread/start')[0]?.id, result: { thread: { id: 'thread-1' } } });
-  await ended;
+  expect(await ended).toMatchObject({
+    details: { reason: 'timeout', waiting_for: 'Codex to take the turn' },
+  });
   const next = runner.turn('y');
   await codex.sends('turn/start');
   await vi.advanceTimersByTimeAsync(0);
@@ -193,10 +194,10 @@ test('a conversation that was refused is asked for again by the next turn', asyn
   const begin = codex.answers['thread/start'] as () => unknown;
   delete codex.answers['thread/start'];
   const runner = codex.runner();
-  const turn = expect(runner.turn('x')).rejects.toMatchObject({ details: { reason: 'rejected' } });
+  const turn = rejection(runner.turn('x'));
   await codex.sends('thread/start');
   codex.say({ id: codex.sentOf('thread/start')[0]?.id, error: { code: -32_600, message: 'no such model' } });
-  await turn;
+  expect(await turn).toMatchObject({ details: { reason: 'rejected' } });
   codex.answers['thread/start'] = begin;
   const next = runner.turn('y');
   await codex.sends('turn/start');
@@ -215,11 +216,11 @@ test('items and methods that nobody knows pass; a status that nobody knows is a 
   codex.event('item/completed', 1, { item: { type: 'dream', id: 'd', text: 'of sheep' } });
   codex.done(1);
   expect((await turn).events).toEqual([{ kind: 'dream', summary: 'of sheep', metadata: { text: 'of sheep' } }]);
-  const odd = expect(runner.turn('x')).rejects.toMatchObject({ details: { reason: 'turn_failed' } });
+  const odd = rejection(runner.turn('x'));
   await codex.sends('turn/start', 2);
   await vi.advanceTimersByTimeAsync(0);
   codex.done(1, 'paused');
-  await odd;
+  expect(await odd).toMatchObject({ details: { reason: 'turn_failed' } });
 });
 
 test('every request of Codex is answered, those that nobody knows with a refusal', async () => {

@@ -2,16 +2,18 @@ import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
-import { expect } from 'vitest';
-import { codexTest } from './test-support/codex-test.ts';
-import { KEY, outputOf, processesWith, runnerOf, shell, steps } from './test-support/workbench.ts';
+import { expect, test as base } from 'vitest';
+import { type Lab, lab } from './test-support/codex-test.ts';
+import { KEY, outputOf, processesWith, rejection, runnerOf, shell, steps } from './test-support/workbench.ts';
+
+const test = base.extend<Lab>(lab);
 
 /** Whether Codex can make its sandbox on this machine: some kernels forbid it. */
 async function sandboxed(output: string): Promise<boolean> {
   return !/bwrap: |setting up uid map|namespace/i.test(output);
 }
 
-codexTest('read-only: commands read, and write nowhere', async ({ lab, skip }) => {
+test('read-only: commands read, and write nowhere', async ({ lab, skip }) => {
   const { runner } = await runnerOf(lab);
   const result = await runner.turn(shell('echo here; cat /etc/hostname > copy; echo "code $?"'));
   const output = outputOf(result);
@@ -22,27 +24,27 @@ codexTest('read-only: commands read, and write nowhere', async ({ lab, skip }) =
   expect(existsSync(join(lab.folder, 'copy'))).toBe(false);
 });
 
-codexTest(
-  'workspace-write: commands write in the working directory, nowhere else, and reach no network',
-  async ({ lab, skip }) => {
-    const { runner } = await runnerOf(lab, {}, { sandbox: 'workspace-write' });
-    const outside = join(homedir(), `parley-outside-${process.pid}`);
-    const port = new URL(lab.provider.url).port;
-    const result = await runner.turn(
-      shell(
-        `echo made > made; echo out > ${outside}; echo "outside $?"; (: < /dev/tcp/127.0.0.1/${port}); echo "network $?"`,
-      ),
-    );
-    const output = outputOf(result);
-    skip(!(await sandboxed(output)), `this machine lets nobody make a sandbox: ${output}`);
-    expect(await readFile(join(lab.folder, 'made'), 'utf8')).toBe('made\n');
-    expect(existsSync(outside)).toBe(false);
-    expect(output).toContain('outside 1');
-    expect(output).toContain('network 1');
-  },
-);
+test('workspace-write: commands write in the working directory, nowhere else, and reach no network', async ({
+  lab,
+  skip,
+}) => {
+  const { runner } = await runnerOf(lab, {}, { sandbox: 'workspace-write' });
+  const outside = join(homedir(), `parley-outside-${process.pid}`);
+  const port = new URL(lab.provider.url).port;
+  const result = await runner.turn(
+    shell(
+      `echo made > made; echo out > ${outside}; echo "outside $?"; (: < /dev/tcp/127.0.0.1/${port}); echo "network $?"`,
+    ),
+  );
+  const output = outputOf(result);
+  skip(!(await sandboxed(output)), `this machine lets nobody make a sandbox: ${output}`);
+  expect(await readFile(join(lab.folder, 'made'), 'utf8')).toBe('made\n');
+  expect(existsSync(outside)).toBe(false);
+  expect(output).toContain('outside 1');
+  expect(output).toContain('network 1');
+});
 
-codexTest('danger-full-access: commands may do everything', async ({ lab }) => {
+test('danger-full-access: commands may do everything', async ({ lab }) => {
   const { runner } = await runnerOf(lab, {}, { sandbox: 'danger-full-access' });
   const port = new URL(lab.provider.url).port;
   const output = outputOf(await runner.turn(shell(`pwd; (: < /dev/tcp/127.0.0.1/${port}); echo "network $?"`)));
@@ -50,7 +52,7 @@ codexTest('danger-full-access: commands may do everything', async ({ lab }) => {
   expect(output).toContain('network 0');
 });
 
-codexTest('a command is an event with its exit code and output, and the model sees both', async ({ lab }) => {
+test('a command is an event with its exit code and output, and the model sees both', async ({ lab }) => {
   const { runner } = await runnerOf(lab, {}, { sandbox: 'danger-full-access' });
   const progress: string[] = [];
   const { events, assistantText } = await runner.turn(shell('echo to-be-seen; exit 3'), {
@@ -69,7 +71,7 @@ codexTest('a command is an event with its exit code and output, and the model se
   expect(JSON.stringify(lab.provider.requests.at(-1)?.body.input)).toContain('to-be-seen');
 });
 
-codexTest('a patch is an event that names its files', async ({ lab }) => {
+test('a patch is an event that names its files', async ({ lab }) => {
   const { runner } = await runnerOf(lab, {}, { sandbox: 'danger-full-access' });
   const patch = '*** Begin Patch\n*** Add File: notes.md\n+first line\n*** End Patch';
   const { events } = await runner.turn(shell(`apply_patch <<'EOF'\n${patch}\nEOF`));
@@ -79,7 +81,7 @@ codexTest('a patch is an event that names its files', async ({ lab }) => {
   expect(await readFile(join(lab.folder, 'notes.md'), 'utf8')).toBe('first line\n');
 });
 
-codexTest('a command sees neither the key nor our environment, wherever it looks', async ({ lab }) => {
+test('a command sees neither the key nor our environment, wherever it looks', async ({ lab }) => {
   process.env['PARLEY_TEST_SECRET'] = 'of-the-host';
   const { factory, runner } = await runnerOf(
     lab,
@@ -110,14 +112,14 @@ const sleeper = (seconds: number): string => `sleep ${seconds} & sleep ${seconds
 let seconds = 3600 + (process.pid % 1000) * 10;
 const ownTime = (): number => ++seconds;
 
-codexTest('a command in the background ends with its turn', async ({ lab }) => {
+test('a command in the background ends with its turn', async ({ lab }) => {
   const time = ownTime();
   const { runner } = await runnerOf(lab, {}, { sandbox: 'danger-full-access' });
   await runner.turn(shell(sleeper(time), { yield_time_ms: 250 }));
   expect(await processesWith(`sleep ${time}`)).toEqual([]);
 });
 
-codexTest('with `keep`, it runs on until the runner is disposed of', async ({ lab }) => {
+test('with `keep`, it runs on until the runner is disposed of', async ({ lab }) => {
   const time = ownTime();
   const { runner } = await runnerOf(lab, { backgroundCommands: 'keep' }, { sandbox: 'danger-full-access' });
   await runner.turn(shell(sleeper(time), { yield_time_ms: 250 }));
@@ -126,53 +128,53 @@ codexTest('with `keep`, it runs on until the runner is disposed of', async ({ la
   expect(await processesWith(`sleep ${time}`)).toEqual([]);
 });
 
-codexTest('a command that made a session of its own does not get away', async ({ lab }) => {
+test('a command that made a session of its own does not get away', async ({ lab }) => {
   const time = ownTime();
   const { runner } = await runnerOf(lab, {}, { sandbox: 'danger-full-access' });
   await runner.turn(shell(`setsid nohup sleep ${time} > /dev/null 2>&1 & sleep 0.1`));
   expect(await processesWith(`sleep ${time}`)).toEqual([]);
 });
 
-codexTest.for(['danger-full-access', 'workspace-write'] as const)(
+test.for(['danger-full-access', 'workspace-write'] as const)(
   'a timeout with a running command leaves no process (%s)',
   async (sandbox, { lab }) => {
     const time = ownTime();
     const { factory, runner } = await runnerOf(lab, {}, { sandbox });
     await runner.turn(steps({ text: 'warm' }));
     const turn = runner.turn(shell(sleeper(time), { yield_time_ms: 30_000 }), { timeoutSeconds: 2 });
-    const ended = expect(turn).rejects.toMatchObject({
+    const ended = rejection(turn);
+    await expect.poll(() => processesWith(`sleep ${time}`)).not.toEqual([]);
+    expect(await ended).toMatchObject({
       code: 'deadline_exceeded',
       details: { reason: 'timeout', waiting_for: expect.stringMatching(/^commandExecution: .*sleep/) as string },
     });
-    await expect.poll(() => processesWith(`sleep ${time}`)).not.toEqual([]);
-    await ended;
     expect(await processesWith(`sleep ${time}`)).toEqual([]);
     expect(factory.state).toBe('ready');
     expect((await runner.turn(steps({ text: 'after' }))).assistantText).toBe('after');
   },
 );
 
-codexTest('close during a command leaves no process', async ({ lab }) => {
+test('close during a command leaves no process', async ({ lab }) => {
   const time = ownTime();
   const { factory, runner } = await runnerOf(lab, {}, { sandbox: 'danger-full-access' });
   const { pid } = factory;
   const turn = runner.turn(shell(sleeper(time), { yield_time_ms: 30_000 }));
-  const ended = expect(turn).rejects.toMatchObject({ details: { reason: 'backend_closed' } });
+  const ended = rejection(turn);
   await expect.poll(() => processesWith(`sleep ${time}`)).not.toEqual([]);
   await factory.close();
-  await ended;
+  expect(await ended).toMatchObject({ details: { reason: 'backend_closed' } });
   expect(await processesWith(`sleep ${time}`)).toEqual([]);
   expect(existsSync(`/proc/${pid}`)).toBe(false);
 });
 
-codexTest('a Codex that was killed leaves no process either', async ({ lab }) => {
+test('a Codex that was killed leaves no process either', async ({ lab }) => {
   const time = ownTime();
   const { factory, runner } = await runnerOf(lab, {}, { sandbox: 'danger-full-access' });
   const turn = runner.turn(shell(sleeper(time), { yield_time_ms: 30_000 }));
-  const ended = expect(turn).rejects.toMatchObject({ details: { reason: 'backend_invalid' } });
+  const ended = rejection(turn);
   await expect.poll(() => processesWith(`sleep ${time}`)).not.toEqual([]);
   process.kill(factory.pid ?? 0, 'SIGKILL');
-  await ended;
+  expect(await ended).toMatchObject({ details: { reason: 'backend_invalid' } });
   await factory.close();
   expect(await processesWith(`sleep ${time}`)).toEqual([]);
 });

@@ -1,8 +1,10 @@
 import type { HostFunction } from '@parley/turns';
-import { expect } from 'vitest';
-import { codexTest } from './test-support/codex-test.ts';
+import { expect, test as base } from 'vitest';
+import { type Lab, lab } from './test-support/codex-test.ts';
 import { promptsOf } from './testing/scripted-provider.ts';
 import { KEY, runnerOf, shell, steps } from './test-support/workbench.ts';
+
+const test = base.extend<Lab>(lab);
 
 const SCHEMA = {
   type: 'object',
@@ -11,7 +13,7 @@ const SCHEMA = {
   additionalProperties: false,
 };
 
-codexTest('what was said before goes with every request, and the key with it', async ({ lab }) => {
+test('what was said before goes with every request, and the key with it', async ({ lab }) => {
   const { runner } = await runnerOf(lab);
   await runner.turn(steps({ text: 'one' }));
   await runner.turn(steps({ text: 'two' }));
@@ -25,7 +27,7 @@ codexTest('what was said before goes with every request, and the key with it', a
   expect(lab.provider.strays).toEqual([]);
 });
 
-codexTest('ten runners side by side share one process and never hear each other', async ({ lab }) => {
+test('ten runners side by side share one process and never hear each other', async ({ lab }) => {
   const factory = await lab.started();
   const { pid } = factory;
   const runners = await Promise.all(Array.from({ length: 10 }, () => factory.runner({ workingDirectory: lab.folder })));
@@ -40,29 +42,26 @@ codexTest('ten runners side by side share one process and never hear each other'
   expect(last).toEqual(Array.from({ length: 10 }, () => 2));
 });
 
-codexTest(
-  'a schema goes with every request of its turn and with no other; the repair turn is told what was wrong',
-  async ({ lab }) => {
-    const { runner } = await runnerOf(lab, {}, { sandbox: 'danger-full-access' });
-    const asked = steps({ call: 'exec_command', input: { cmd: 'true' } }, { text: 'files: a' });
-    const turn = runner.turn(asked, { outputSchema: SCHEMA });
-    await expect(turn).rejects.toMatchObject({
-      code: 'internal',
-      retryable: true,
-      details: { reason: 'output_invalid', assistant_text: 'files: a' },
-    });
-    const repaired = await runner.turn(steps({ text: '{"files":["a"]}' }), { outputSchema: SCHEMA });
-    expect(repaired.structured).toEqual({ files: ['a'] });
-    await runner.turn(steps({ text: 'as you like' }));
-    const formats = lab.provider.requests.map(({ body }) => body.text?.format);
-    expect(formats.slice(0, 3).map((format) => [format?.schema, format?.strict])).toEqual(
-      Array(3).fill([SCHEMA, true]),
-    );
-    expect(formats[3]).toBeUndefined();
-  },
-);
+test('a schema goes with every request of its turn and with no other; the repair turn is told what was wrong', async ({
+  lab,
+}) => {
+  const { runner } = await runnerOf(lab, {}, { sandbox: 'danger-full-access' });
+  const asked = steps({ call: 'exec_command', input: { cmd: 'true' } }, { text: 'files: a' });
+  const turn = runner.turn(asked, { outputSchema: SCHEMA });
+  await expect(turn).rejects.toMatchObject({
+    code: 'internal',
+    retryable: true,
+    details: { reason: 'output_invalid', assistant_text: 'files: a' },
+  });
+  const repaired = await runner.turn(steps({ text: '{"files":["a"]}' }), { outputSchema: SCHEMA });
+  expect(repaired.structured).toEqual({ files: ['a'] });
+  await runner.turn(steps({ text: 'as you like' }));
+  const formats = lab.provider.requests.map(({ body }) => body.text?.format);
+  expect(formats.slice(0, 3).map((format) => [format?.schema, format?.strict])).toEqual(Array(3).fill([SCHEMA, true]));
+  expect(formats[3]).toBeUndefined();
+});
 
-codexTest('instructions, model and effort are those of the config', async ({ lab }) => {
+test('instructions, model and effort are those of the config', async ({ lab }) => {
   const { runner } = await runnerOf(
     lab,
     {},
@@ -82,7 +81,7 @@ codexTest('instructions, model and effort are those of the config', async ({ lab
   expect(text).not.toContain('You are a coding agent');
 });
 
-codexTest('the final answer wins over what was said on the way, and commentary is no answer', async ({ lab }) => {
+test('the final answer wins over what was said on the way, and commentary is no answer', async ({ lab }) => {
   const { runner } = await runnerOf(lab);
   const answer = async (...items: { text: string; phase?: string }[]) =>
     (await runner.turn(steps({ items }))).assistantText;
@@ -91,7 +90,7 @@ codexTest('the final answer wins over what was said on the way, and commentary i
   expect(await answer({ text: 'only looking', phase: 'commentary' })).toBe('');
 });
 
-codexTest('usage is that of the turn, not of the conversation', async ({ lab }) => {
+test('usage is that of the turn, not of the conversation', async ({ lab }) => {
   const { runner } = await runnerOf(lab, {}, { sandbox: 'danger-full-access' });
   const one = { inputTokens: 100, cachedTokens: 20, outputTokens: 30, reasoningTokens: 10 };
   expect((await runner.turn(steps({ text: 'a' }))).usage).toEqual(one);
@@ -104,7 +103,7 @@ codexTest('usage is that of the turn, not of the conversation', async ({ lab }) 
   expect((await runner.turn(steps({ text: 'b' }))).usage).toEqual(one);
 });
 
-codexTest('a long answer in a thousand pieces is one event', async ({ lab }) => {
+test('a long answer in a thousand pieces is one event', async ({ lab }) => {
   const { runner } = await runnerOf(lab);
   const text = 'wörd '.repeat(4000);
   const result = await runner.turn(steps({ text, chunks: 1000 }));
@@ -113,14 +112,14 @@ codexTest('a long answer in a thousand pieces is one event', async ({ lab }) => 
   expect(String(result.events[0]?.metadata['text']).length).toBeLessThan(17_000);
 });
 
-codexTest('past its limit a turn says how many events are not there', async ({ lab }) => {
+test('past its limit a turn says how many events are not there', async ({ lab }) => {
   const { runner } = await runnerOf(lab, { eventsMax: 2 });
   const items = ['a', 'b', 'c', 'd'].map((text) => ({ text, phase: 'commentary' }));
   const { events } = await runner.turn(steps({ items }));
   expect(events.map(({ summary }) => summary)).toEqual(['a', 'b', '2 more events']);
 });
 
-codexTest('past the limit of runners there is no other one, until one is disposed of', async ({ lab }) => {
+test('past the limit of runners there is no other one, until one is disposed of', async ({ lab }) => {
   const { factory, runner } = await runnerOf(lab, { runnersMax: 1 });
   const config = { workingDirectory: lab.folder };
   await expect(factory.runner(config)).rejects.toMatchObject({ code: 'resource_exhausted', details: { limit: 1 } });
@@ -128,7 +127,7 @@ codexTest('past the limit of runners there is no other one, until one is dispose
   await expect(factory.runner(config)).resolves.toBeDefined();
 });
 
-codexTest('a conversation in a kept home goes on in another process, with its functions', async ({ lab }) => {
+test('a conversation in a kept home goes on in another process, with its functions', async ({ lab }) => {
   const home = `${lab.folder}/home`;
   const seen: unknown[] = [];
   const functions: HostFunction[] = [
@@ -149,13 +148,13 @@ codexTest('a conversation in a kept home goes on in another process, with its fu
   expect(lab.provider.requests.at(-1)?.headers.authorization).toBe(`Bearer ${KEY}`);
 });
 
-codexTest('an agent of a provider that nobody knows is refused, and the backend is well', async ({ lab }) => {
+test('an agent of a provider that nobody knows is refused, and the backend is well', async ({ lab }) => {
   const { factory, runner } = await runnerOf(lab, {}, { provider: 'nobody' });
   await expect(runner.turn(steps({ text: 'x' }))).rejects.toMatchObject({ details: { reason: 'rejected' } });
   expect(factory.state).toBe('ready');
 });
 
-codexTest('each of two providers gets its own key', async ({ lab }) => {
+test('each of two providers gets its own key', async ({ lab }) => {
   const other = { id: 'other', baseUrl: lab.provider.url, key: 'sk-of-the-other', headers: { 'x-team': 'masons' } };
   const { runner } = await runnerOf(lab, { providers: [...lab.providers, other] }, { provider: 'other' });
   await runner.turn(steps({ text: 'x' }));

@@ -3,12 +3,14 @@ import type { AddressInfo } from 'node:net';
 import { existsSync } from 'node:fs';
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { expect } from 'vitest';
+import { expect, test as base } from 'vitest';
 import { CODEX_VERSION } from './binary.ts';
-import { codexTest } from './test-support/codex-test.ts';
-import { runnerOf, steps } from './test-support/workbench.ts';
+import { type Lab, lab } from './test-support/codex-test.ts';
+import { rejection, runnerOf, steps } from './test-support/workbench.ts';
 
-codexTest.for([
+const test = base.extend<Lab>(lab);
+
+test.for([
   [400, 'invalid_argument', false],
   [401, 'unauthenticated', false],
   [403, 'permission_denied', false],
@@ -30,7 +32,7 @@ codexTest.for([
   },
 );
 
-codexTest.for([
+test.for([
   ['context_length_exceeded', 'contextWindowExceeded', 'out_of_range', false],
   ['insufficient_quota', 'usageLimitExceeded', 'resource_exhausted', false],
 ] as const)(
@@ -45,7 +47,7 @@ codexTest.for([
   },
 );
 
-codexTest('a provider that drops the connection is a failed turn that can be tried again', async ({ lab }) => {
+test('a provider that drops the connection is a failed turn that can be tried again', async ({ lab }) => {
   const { runner } = await runnerOf(lab);
   await expect(runner.turn(steps({ drops: true }))).rejects.toMatchObject({
     retryable: true,
@@ -54,7 +56,7 @@ codexTest('a provider that drops the connection is a failed turn that can be tri
   expect((await runner.turn(steps({ text: 'after' }))).assistantText).toBe('after');
 });
 
-codexTest('a provider that cannot be reached is told at once', async ({ lab }) => {
+test('a provider that cannot be reached is told at once', async ({ lab }) => {
   const baseUrl = await deadUrl();
   const providers = [{ id: 'gone', baseUrl, requestRetriesMax: 0, streamRetriesMax: 0 }];
   const { runner } = await runnerOf(lab, { providers });
@@ -64,7 +66,7 @@ codexTest('a provider that cannot be reached is told at once', async ({ lab }) =
   });
 });
 
-codexTest('where Codex may try for ever, the timeout says that it was the provider', async ({ lab }) => {
+test('where Codex may try for ever, the timeout says that it was the provider', async ({ lab }) => {
   const baseUrl = await deadUrl();
   const providers = [{ id: 'gone', baseUrl, requestRetriesMax: 0, streamRetriesMax: 0 }];
   const { runner } = await runnerOf(lab, { providers, config: { 'features.unbounded_connection_retries': true } });
@@ -77,33 +79,30 @@ codexTest('where Codex may try for ever, the timeout says that it was the provid
   expect(progress).toContain('provider.retrying');
 });
 
-codexTest('an interrupted turn breaks its request to the provider off', async ({ lab }) => {
+test('an interrupted turn breaks its request to the provider off', async ({ lab }) => {
   const { runner } = await runnerOf(lab);
   const abort = new AbortController();
   const turn = runner.turn(steps({ hangs: true }), { signal: abort.signal });
-  const ended = expect(turn).rejects.toMatchObject({ code: 'cancelled', details: { reason: 'aborted' } });
+  const ended = rejection(turn);
   await lab.provider.hanging();
   abort.abort();
-  await ended;
+  expect(await ended).toMatchObject({ code: 'cancelled', details: { reason: 'aborted' } });
   await expect.poll(() => lab.provider.requests[0]?.aborted).toBe(true);
 });
 
-codexTest(
-  'a deadline of 5 ms, again and again, at every moment of a turn, never leaves one running',
-  async ({ lab }) => {
-    const { factory, runner } = await runnerOf(lab);
-    for (const ms of [5, 5, 5, 10, 15, 20, 30, 40, 60]) {
-      await expect(runner.turn(steps({ hangs: true }), { timeoutSeconds: ms / 1000 })).rejects.toMatchObject({
-        details: { reason: 'timeout' },
-      });
-    }
-    expect(factory.state).toBe('ready');
-    expect((await runner.turn(steps({ text: 'after' }))).assistantText).toBe('after');
-    await expect.poll(() => lab.provider.requests.slice(0, -1).every(({ aborted }) => aborted)).toBe(true);
-  },
-);
+test('a deadline of 5 ms, again and again, at every moment of a turn, never leaves one running', async ({ lab }) => {
+  const { factory, runner } = await runnerOf(lab);
+  for (const ms of [5, 5, 5, 10, 15, 20, 30, 40, 60]) {
+    await expect(runner.turn(steps({ hangs: true }), { timeoutSeconds: ms / 1000 })).rejects.toMatchObject({
+      details: { reason: 'timeout' },
+    });
+  }
+  expect(factory.state).toBe('ready');
+  expect((await runner.turn(steps({ text: 'after' }))).assistantText).toBe('after');
+  await expect.poll(() => lab.provider.requests.slice(0, -1).every(({ aborted }) => aborted)).toBe(true);
+});
 
-codexTest('a conversation that never had a turn is disposed of like any other', async ({ lab }) => {
+test('a conversation that never had a turn is disposed of like any other', async ({ lab }) => {
   const { factory, runner } = await runnerOf(lab);
   await expect(runner.turn(steps({ text: 'x' }), { timeoutSeconds: 0.001 })).rejects.toMatchObject({
     code: 'deadline_exceeded',
@@ -112,31 +111,28 @@ codexTest('a conversation that never had a turn is disposed of like any other', 
   expect(factory.state).toBe('ready');
 });
 
-codexTest(
-  'a frozen Codex is given up: its turn times out, every runner refuses, and close ends it',
-  async ({ lab }) => {
-    const { factory, runner } = await runnerOf(lab, { cleanUpMs: 300, stopMs: 300 });
-    const other = await factory.runner({ workingDirectory: lab.folder });
-    await runner.turn(steps({ text: 'warm' }));
-    const pid = factory.pid ?? 0;
-    process.kill(pid, 'SIGSTOP');
-    await expect(runner.turn(steps({ text: 'x' }), { timeoutSeconds: 0.2 })).rejects.toMatchObject({
-      code: 'deadline_exceeded',
-      details: { reason: 'timeout', waiting_for: 'Codex to take the turn' },
-    });
-    expect(factory.state).toBe('invalid');
-    await expect(other.turn(steps({ text: 'x' }))).rejects.toMatchObject({
-      code: 'unavailable',
-      retryable: false,
-      details: { reason: 'backend_invalid' },
-      message: expect.stringContaining('did not end in time') as string,
-    });
-    await factory.close();
-    expect(existsSync(`/proc/${pid}`)).toBe(false);
-  },
-);
+test('a frozen Codex is given up: its turn times out, every runner refuses, and close ends it', async ({ lab }) => {
+  const { factory, runner } = await runnerOf(lab, { cleanUpMs: 300, stopMs: 300 });
+  const other = await factory.runner({ workingDirectory: lab.folder });
+  await runner.turn(steps({ text: 'warm' }));
+  const pid = factory.pid ?? 0;
+  process.kill(pid, 'SIGSTOP');
+  await expect(runner.turn(steps({ text: 'x' }), { timeoutSeconds: 0.2 })).rejects.toMatchObject({
+    code: 'deadline_exceeded',
+    details: { reason: 'timeout', waiting_for: 'Codex to take the turn' },
+  });
+  expect(factory.state).toBe('invalid');
+  await expect(other.turn(steps({ text: 'x' }))).rejects.toMatchObject({
+    code: 'unavailable',
+    retryable: false,
+    details: { reason: 'backend_invalid' },
+    message: expect.stringContaining('did not end in time') as string,
+  });
+  await factory.close();
+  expect(existsSync(`/proc/${pid}`)).toBe(false);
+});
 
-codexTest('a Codex that ends in the middle ends all turns, and what it last said is in the error', async ({ lab }) => {
+test('a Codex that ends in the middle ends all turns, and what it last said is in the error', async ({ lab }) => {
   const { factory, runner } = await runnerOf(lab);
   const other = await factory.runner({ workingDirectory: lab.folder });
   const turns = [runner.turn(steps({ hangs: true })), other.turn(steps({ hangs: true }))];
@@ -152,7 +148,7 @@ codexTest('a Codex that ends in the middle ends all turns, and what it last said
   await Promise.all(ended);
 });
 
-codexTest('a private home goes with its factory', async ({ lab }) => {
+test('a private home goes with its factory', async ({ lab }) => {
   const { factory, runner } = await runnerOf(lab);
   await runner.turn(steps({ text: 'x' }));
   const environment = await readFile(`/proc/${factory.pid}/environ`, 'utf8');
@@ -162,7 +158,7 @@ codexTest('a private home goes with its factory', async ({ lab }) => {
   expect(existsSync(home)).toBe(false);
 });
 
-codexTest('a Codex that does not start says why', async ({ lab }) => {
+test('a Codex that does not start says why', async ({ lab }) => {
   const unknown = lab.factory({ config: { 'features.no_such_feature_at_all': true } });
   await expect(unknown.start()).rejects.toMatchObject({
     code: 'unavailable',
@@ -184,14 +180,14 @@ codexTest('a Codex that does not start says why', async ({ lab }) => {
   });
 });
 
-codexTest('a Codex that talks nonsense is given up', async ({ lab }) => {
+test('a Codex that talks nonsense is given up', async ({ lab }) => {
   const babbling = join(lab.folder, 'babbling');
   await writeFile(babbling, '#!/bin/sh\necho hello there\nexec sleep 600\n', { mode: 0o755 });
   const factory = lab.factory({ codexPath: babbling, stopMs: 200 });
   await expect(factory.start()).rejects.toMatchObject({ message: expect.stringContaining('not JSON') as string });
 });
 
-codexTest('nothing but the provider is asked for anything', async ({ lab }) => {
+test('nothing but the provider is asked for anything', async ({ lab }) => {
   const asked: string[] = [];
   const proxy = createServer((socket) =>
     socket.once('data', (data) => {

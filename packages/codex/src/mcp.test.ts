@@ -1,10 +1,12 @@
 import { mkdir, writeFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import type { AgentTurnEvent } from '@parley/turns';
-import { expect } from 'vitest';
+import { expect, test as base } from 'vitest';
 import type { McpServer } from './options.ts';
-import { codexTest } from './test-support/codex-test.ts';
+import { type Lab, lab } from './test-support/codex-test.ts';
 import { processesWith, runnerOf, steps } from './test-support/workbench.ts';
+
+const test = base.extend<Lab>(lab);
 
 const SCRIPT = fileURLToPath(new URL('./test-support/mcp-server.ts', import.meta.url));
 let made = 0;
@@ -17,7 +19,7 @@ const call = (tool: string, name = 'site') =>
   steps({ call: tool, input: { what: 'it' }, namespace: `mcp__${name}` }, { text: 'done' });
 const toolCall = (events: readonly AgentTurnEvent[]) => events.find(({ kind }) => kind === 'mcpToolCall');
 
-codexTest('a tool that reads is called; one that writes needs an approval, which never gives', async ({ lab }) => {
+test('a tool that reads is called; one that writes needs an approval, which never gives', async ({ lab }) => {
   const { tag, server: site } = server();
   const { runner } = await runnerOf(lab, { mcpServers: { site } });
   const read = toolCall((await runner.turn(call('look'))).events);
@@ -28,12 +30,12 @@ codexTest('a tool that reads is called; one that writes needs an approval, which
   expect(write?.metadata).toMatchObject({ status: 'failed' });
 });
 
-codexTest('with writes `always` a tool that writes runs unasked', async ({ lab }) => {
+test('with writes `always` a tool that writes runs unasked', async ({ lab }) => {
   const { runner } = await runnerOf(lab, { mcpServers: { site: server({ writes: 'always' }).server } });
   expect(toolCall((await runner.turn(call('write'))).events)?.metadata).toMatchObject({ status: 'completed' });
 });
 
-codexTest('under on-request the host is asked, and its answer holds', async ({ lab }) => {
+test('under on-request the host is asked, and its answer holds', async ({ lab }) => {
   const answers = ['decline', 'accept'] as const;
   const asked: string[] = [];
   const { runner } = await runnerOf(
@@ -55,7 +57,7 @@ codexTest('under on-request the host is asked, and its answer holds', async ({ l
   });
 });
 
-codexTest('an agent has only the tools and servers that its config names', async ({ lab }) => {
+test('an agent has only the tools and servers that its config names', async ({ lab }) => {
   const one = server();
   const two = server();
   const { factory, runner } = await runnerOf(
@@ -81,36 +83,33 @@ codexTest('an agent has only the tools and servers that its config names', async
   });
 });
 
-codexTest('a tool that fails is told to the model, and the turn goes on', async ({ lab }) => {
+test('a tool that fails is told to the model, and the turn goes on', async ({ lab }) => {
   const { runner } = await runnerOf(lab, { mcpServers: { site: server().server } });
   const { events, assistantText } = await runner.turn(call('broken'));
   expect(toolCall(events)?.metadata).toMatchObject({ status: 'failed' });
   expect(assistantText).toBe('done');
 });
 
-codexTest('a tool that is slow ends at its own limit, and the turn goes on', async ({ lab }) => {
+test('a tool that is slow ends at its own limit, and the turn goes on', async ({ lab }) => {
   const { runner } = await runnerOf(lab, { mcpServers: { site: server({ toolTimeoutMs: 500 }).server } });
   const { events, assistantText } = await runner.turn(call('slow'));
   expect(toolCall(events)?.metadata).toMatchObject({ status: 'failed' });
   expect(assistantText).toBe('done');
 });
 
-codexTest(
-  'without a server that is required there is no conversation; without another one there is',
-  async ({ lab }) => {
-    const broken: McpServer = { command: process.execPath, args: [SCRIPT, 'refuse'], startupTimeoutMs: 5000 };
-    const { factory, runner } = await runnerOf(lab, { mcpServers: { site: { ...broken, required: true } } });
-    await expect(runner.turn(steps({ text: 'x' }))).rejects.toMatchObject({
-      details: { reason: 'rejected' },
-      message: expect.stringContaining('site') as string,
-    });
-    expect(factory.state).toBe('ready');
-    const other = await runnerOf(lab, { mcpServers: { site: broken } });
-    expect((await other.runner.turn(steps({ text: 'without' }))).assistantText).toBe('without');
-  },
-);
+test('without a server that is required there is no conversation; without another one there is', async ({ lab }) => {
+  const broken: McpServer = { command: process.execPath, args: [SCRIPT, 'refuse'], startupTimeoutMs: 5000 };
+  const { factory, runner } = await runnerOf(lab, { mcpServers: { site: { ...broken, required: true } } });
+  await expect(runner.turn(steps({ text: 'x' }))).rejects.toMatchObject({
+    details: { reason: 'rejected' },
+    message: expect.stringContaining('site') as string,
+  });
+  expect(factory.state).toBe('ready');
+  const other = await runnerOf(lab, { mcpServers: { site: broken } });
+  expect((await other.runner.turn(steps({ text: 'without' }))).assistantText).toBe('without');
+});
 
-codexTest('servers are processes of a conversation, and end with it', async ({ lab }) => {
+test('servers are processes of a conversation, and end with it', async ({ lab }) => {
   const { tag, server: site } = server({ env: { SITE_SECRET: 'sk-of-the-site' } });
   const { factory, runner } = await runnerOf(lab, { mcpServers: { site } });
   const other = await factory.runner({ workingDirectory: lab.folder });
@@ -123,7 +122,7 @@ codexTest('servers are processes of a conversation, and end with it', async ({ l
   await expect.poll(() => processesWith(tag)).toEqual([]);
 });
 
-codexTest('servers of the config in a home are not used', async ({ lab }) => {
+test('servers of the config in a home are not used', async ({ lab }) => {
   const { tag, server: site } = server();
   const home = `${lab.folder}/home`;
   await mkdir(home);

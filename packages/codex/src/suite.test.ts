@@ -1,5 +1,5 @@
 import { agentRunnerSuite, type AdapterUnderTest } from '@parley/turns/testing';
-import { test } from 'vitest';
+import { expect, test } from 'vitest';
 import type { CodexSessionFactory } from './factory.ts';
 import { noCodex, openWorkbench, steps } from './test-support/workbench.ts';
 
@@ -30,6 +30,6 @@ async function open(): Promise<AdapterUnderTest> {
 for (const { name, run } of agentRunnerSuite(open)) {
   test(name, async ({ skip }) => {
     skip(missing !== null, missing ?? '');
-    await run();
+    await expect(run()).resolves.toBeUndefined();
   });
 }

@@ -15,7 +15,7 @@ import { coderAgent } from './agent.ts';
 
 /** What the model makes of the words of the caller. */
 const mend = [
-  { call: 'exec_command', input: { cmd: "sed -i s/Firday/Friday/ shop.txt && cat shop.txt", yield_time_ms: 5000 } },
+  { call: 'exec_command', input: { cmd: 'sed -i s/Firday/Friday/ shop.txt && cat shop.txt', yield_time_ms: 5000 } },
   { text: 'The shop now says Friday.' },
 ];
 

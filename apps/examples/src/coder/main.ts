@@ -9,7 +9,9 @@ const key = process.env['OPENAI_API_KEY'];
 const options: CodexOptions =
   key === undefined
     ? { home: process.env['CODEX_HOME'] }
-    : { providers: [{ id: 'openai-api', baseUrl: process.env['OPENAI_BASE_URL'] ?? 'https://api.openai.com/v1', key }] };
+    : {
+        providers: [{ id: 'openai-api', baseUrl: process.env['OPENAI_BASE_URL'] ?? 'https://api.openai.com/v1', key }],
+      };
 
 await using factory = await startCodex({ ...options, model: process.env['PARLEY_CODER_MODEL'] });
 await coderAgent(factory, resolve(process.argv[2] ?? '.')).serve();

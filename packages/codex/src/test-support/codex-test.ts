@@ -1,15 +1,20 @@
-// A test with the real Codex: skipped, with the reason, where its binary is not there.
+// What a test with the real Codex is given. Where its binary is not there, the test is skipped, with the reason:
+// `const test = base.extend<Lab>(lab); test('a sentence', async ({ lab }) => …)`.
 
-import { test } from 'vitest';
+import type { TestContext } from 'vitest';
 import { noCodex, openWorkbench, type Workbench } from './workbench.ts';
 
 const missing = noCodex();
 
-/** `codexTest('a sentence', async ({ lab }) => …)`: `lab` is a workbench of the test's own. */
-export const codexTest = test.extend<{ lab: Workbench }>({
-  lab: async ({ skip }, use) => {
+export interface Lab {
+  /** A workbench of the test's own. */
+  lab: Workbench;
+}
+
+export const lab = {
+  lab: async ({ skip }: Pick<TestContext, 'skip'>, use: (lab: Workbench) => Promise<void>): Promise<void> => {
     skip(missing !== null, missing ?? '');
-    await using lab = await openWorkbench();
-    await use(lab);
+    await using bench = await openWorkbench();
+    await use(bench);
   },
-});
+};

@@ -87,7 +87,8 @@ export function steps(...all: Step[]): string {
 /** What the only command of a turn printed. */
 export function outputOf({ events }: AgentTurnResult): string {
   const [command] = events.filter(({ kind }) => kind === 'commandExecution');
-  return String(command?.metadata['aggregatedOutput'] ?? '');
+  const output = command?.metadata['aggregatedOutput'];
+  return typeof output === 'string' ? output : '';
 }
 
 export interface Process {
@@ -113,4 +114,12 @@ export async function processesWith(words: string): Promise<Process[]> {
 /** The working directory of a process. */
 export function directoryOf(pid: number): Promise<string> {
   return readlink(`/proc/${pid}/cwd`);
+}
+
+/** What it rejects with; listened to at once, so that it is nobody's surprise. Null when it does not. */
+export function rejection(work: Promise<unknown>): Promise<unknown> {
+  return work.then(
+    () => null,
+    (error: unknown) => error,
+  );
 }
