@@ -9,7 +9,7 @@ import { KEY, outputOf, processesWith, rejection, runnerOf, shell, steps } from 
 const test = base.extend<Lab>(lab);
 
 /** Whether Codex can make its sandbox on this machine: some kernels forbid it. */
-async function sandboxed(output: string): Promise<boolean> {
+function sandboxed(output: string): boolean {
   return !/bwrap: |setting up uid map|namespace/i.test(output);
 }
 
@@ -17,7 +17,7 @@ test('read-only: commands read, and write nowhere', async ({ lab, skip }) => {
   const { runner } = await runnerOf(lab);
   const result = await runner.turn(shell('echo here; cat /etc/hostname > copy; echo "code $?"'));
   const output = outputOf(result);
-  skip(!(await sandboxed(output)), `this machine lets nobody make a sandbox: ${output}`);
+  skip(!sandboxed(output), `this machine lets nobody make a sandbox: ${output}`);
   expect(output).toMatch(/^here$/m);
   expect(output).toMatch(/Read-only file system|Permission denied/);
   expect(output).toContain('code 1');
@@ -37,7 +37,7 @@ test('workspace-write: commands write in the working directory, nowhere else, an
     ),
   );
   const output = outputOf(result);
-  skip(!(await sandboxed(output)), `this machine lets nobody make a sandbox: ${output}`);
+  skip(!sandboxed(output), `this machine lets nobody make a sandbox: ${output}`);
   expect(await readFile(join(lab.folder, 'made'), 'utf8')).toBe('made\n');
   expect(existsSync(outside)).toBe(false);
   expect(output).toContain('outside 1');
@@ -71,15 +71,28 @@ test('a command is an event with its exit code and output, and the model sees bo
   expect(JSON.stringify(lab.provider.requests.at(-1)?.body.input)).toContain('to-be-seen');
 });
 
-test('a patch is an event that names its files', async ({ lab }) => {
-  const { runner } = await runnerOf(lab, {}, { sandbox: 'danger-full-access' });
-  const patch = '*** Begin Patch\n*** Add File: notes.md\n+first line\n*** End Patch';
-  const { events } = await runner.turn(shell(`apply_patch <<'EOF'\n${patch}\nEOF`));
-  const change = events.find(({ kind }) => kind === 'fileChange');
-  expect(change?.summary).toBe(join(lab.folder, 'notes.md'));
-  expect(change?.metadata).toMatchObject({ status: 'completed' });
-  expect(await readFile(join(lab.folder, 'notes.md'), 'utf8')).toBe('first line\n');
-});
+test.for([
+  ['read-only', false],
+  ['workspace-write', true],
+  ['danger-full-access', true],
+] as const)(
+  'a patch is an event that names its files, and is made where it may be (%s)',
+  async ([sandbox, made], { lab, skip }) => {
+    const { runner } = await runnerOf(lab, {}, { sandbox });
+    const patch = '*** Begin Patch\n*** Add File: notes.md\n+first line\n*** End Patch';
+    const { events, assistantText } = await runner.turn(shell(`apply_patch <<'EOF'\n${patch}\nEOF`));
+    const [what] = events;
+    skip(
+      what?.kind === 'commandExecution' && !sandboxed(outputOf({ events })),
+      'this machine lets nobody make a sandbox',
+    );
+    const file = join(lab.folder, 'notes.md');
+    expect(existsSync(file)).toBe(made);
+    expect(assistantText).toBe('done');
+    const changed = events.filter(({ kind, metadata }) => kind === 'fileChange' && metadata['status'] === 'completed');
+    expect(changed.map(({ summary }) => summary)).toEqual(made ? [file] : []);
+  },
+);
 
 test('a command sees neither the key nor our environment, wherever it looks', async ({ lab }) => {
   process.env['PARLEY_TEST_SECRET'] = 'of-the-host';

@@ -21,8 +21,9 @@ const PROMPT = 'Say done.';
 type Turn = () => Promise<void>;
 type Figures = Record<string, number>;
 
-interface Contender extends AsyncDisposable {
+interface Contender {
   conversation(): Promise<Turn>;
+  close(): Promise<void>;
 }
 
 export async function turns(progress: (line: string) => void): Promise<Metrics> {
@@ -63,10 +64,11 @@ export async function turns(progress: (line: string) => void): Promise<Metrics> 
 async function measure(open: (url: string, folder: string) => Promise<Contender>, count: number): Promise<Figures> {
   const provider = await Subject.start('responses');
   const folder = await mkdtemp(join(tmpdir(), 'parley-bench-turns-'));
+  let contender: Contender | undefined;
   try {
-    await using contender = await open(`http://127.0.0.1:${provider.port}/v1`, folder);
+    const opened = (contender = await open(`http://127.0.0.1:${provider.port}/v1`, folder));
     const memory = watchPeak(findCodex().path);
-    const conversations = await Promise.all(Array.from({ length: count }, () => contender.conversation()));
+    const conversations = await Promise.all(Array.from({ length: count }, () => opened.conversation()));
     await Promise.all(conversations.map((turn) => turn()));
     const latencies: number[] = [];
     const begin = performance.now();
@@ -86,6 +88,7 @@ async function measure(open: (url: string, folder: string) => Promise<Contender>
       [`memory_${count}`]: memory.stop(),
     };
   } finally {
+    await contender?.close();
     await provider.stop();
     await rm(folder, { recursive: true, force: true });
   }
@@ -98,7 +101,7 @@ async function parley(baseUrl: string, workingDirectory: string): Promise<Conten
       const runner = await factory.runner({ workingDirectory });
       return async () => answered((await runner.turn(PROMPT)).assistantText);
     },
-    [Symbol.asyncDispose]: () => factory.close(),
+    close: () => factory.close(),
   };
 }
 
@@ -138,7 +141,7 @@ async function sdk(baseUrl: string, workingDirectory: string): Promise<Contender
       });
       return async () => answered((await thread.run(PROMPT)).finalResponse);
     },
-    [Symbol.asyncDispose]: () => rm(home, { recursive: true, force: true }),
+    close: () => rm(home, { recursive: true, force: true }),
   };
 }
 
@@ -157,7 +160,7 @@ async function floor(baseUrl: string): Promise<Contender> {
     const text = await response.text();
     if (!text.includes('response.completed')) throw new Error(`the provider answered ${text.slice(0, 200)}`);
   };
-  return { conversation: async () => turn, [Symbol.asyncDispose]: async () => {} };
+  return { conversation: async () => turn, close: async () => {} };
 }
 
 function answered(text: string): void {

@@ -5,7 +5,7 @@ import { resolve } from 'node:path';
 import { ParleyError } from '@parley/client';
 import type { JsonSchema } from '@parley/core';
 import { startCodex } from '@parley/codex';
-import type { AgentTurnEvent, Approval, ReasoningEffort, Sandbox } from '@parley/turns';
+import type { AgentTurnEvent, AgentTurnResult, ReasoningEffort, Sandbox } from '@parley/turns';
 import type { Command } from 'commander';
 import { type GlobalOptions, seconds } from '../context.ts';
 import { readInput, textInput } from '../input.ts';
@@ -78,54 +78,63 @@ async function runTurn(
     stop.abort(signal);
   });
 
-  await using factory = await startCodex(backend);
-  const runner = await factory.runner(
-    {
-      workingDirectory,
-      sandbox: options.sandbox as Sandbox | undefined,
-      reasoningEffort: options.effort as ReasoningEffort | undefined,
-      approval: 'never' satisfies Approval,
-      developerInstructions: options.instructions,
-    },
-    { conversationId },
-  );
-  const lines: Promise<void>[] = [];
-  const show = (type: 'event' | 'progress') => (event: AgentTurnEvent) => {
-    if (json) lines.push(writeJson({ type, ...event }));
+  const factory = await startCodex(backend);
+  try {
+    const runner = await factory.runner(
+      {
+        workingDirectory,
+        sandbox: options.sandbox as Sandbox | undefined,
+        reasoningEffort: options.effort as ReasoningEffort | undefined,
+        approval: 'never',
+        developerInstructions: options.instructions,
+      },
+      { conversationId },
+    );
+    const shown = { onEvent: show('event', json), onProgress: show('progress', json) };
+    try {
+      const result = await runner.turn(prompt, { timeoutSeconds, outputSchema: schema, signal: stop.signal, ...shown });
+      await writeResult(result, runner.conversationId, schema !== undefined, json);
+    } finally {
+      // Also after a failure: the conversation is there, and can be gone on with.
+      if (runner.conversationId !== null) conversations.remember(runner.conversationId);
+    }
+  } finally {
+    await factory.close();
+  }
+}
+
+/** Lines of stdout keep their order by themselves: a slow reader makes them wait, not the turn. */
+function show(type: 'event' | 'progress', json: boolean): (event: AgentTurnEvent) => void {
+  return (event) => {
+    if (json) void writeJson({ type, ...event });
     else if (worthShowing(type, event)) note(plain(lineOf(type, event)));
   };
-  try {
-    const result = await runner.turn(prompt, {
-      timeoutSeconds,
-      outputSchema: schema,
-      signal: stop.signal,
-      onEvent: show('event'),
-      onProgress: show('progress'),
+}
+
+async function writeResult(
+  { assistantText, structured, usage }: AgentTurnResult,
+  conversation_id: string | null,
+  checked: boolean,
+  json: boolean,
+): Promise<void> {
+  if (json) {
+    return writeJson({
+      type: 'result',
+      conversation_id,
+      assistant_text: assistantText,
+      ...(checked && { structured }),
+      ...(usage && {
+        usage: {
+          input_tokens: usage.inputTokens,
+          cached_tokens: usage.cachedTokens,
+          output_tokens: usage.outputTokens,
+          reasoning_tokens: usage.reasoningTokens,
+        },
+      }),
     });
-    const { assistantText, structured, usage } = result;
-    await Promise.all(lines);
-    if (json) {
-      return await writeJson({
-        type: 'result',
-        conversation_id: runner.conversationId,
-        assistant_text: assistantText,
-        ...(schema && { structured }),
-        ...(usage && {
-          usage: {
-            input_tokens: usage.inputTokens,
-            cached_tokens: usage.cachedTokens,
-            output_tokens: usage.outputTokens,
-            reasoning_tokens: usage.reasoningTokens,
-          },
-        }),
-      });
-    }
-    if (schema) return await writeJson(structured);
-    await write(`${plain(assistantText)}\n`);
-  } finally {
-    // Also after a failure: the conversation is there, and can be gone on with.
-    if (runner.conversationId !== null) conversations.remember(runner.conversationId);
   }
+  if (checked) return writeJson(structured);
+  return write(`${plain(assistantText)}\n`);
 }
 
 /** For a person: the answer comes on stdout anyway, and a command that began is only told again when it failed. */

@@ -85,7 +85,7 @@ export function steps(...all: Step[]): string {
 }
 
 /** What the only command of a turn printed. */
-export function outputOf({ events }: AgentTurnResult): string {
+export function outputOf({ events }: Pick<AgentTurnResult, 'events'>): string {
   const [command] = events.filter(({ kind }) => kind === 'commandExecution');
   const output = command?.metadata['aggregatedOutput'];
   return typeof output === 'string' ? output : '';
