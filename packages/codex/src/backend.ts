@@ -107,10 +107,6 @@ export class Backend {
     this.#listeners.set(conversationId, listener);
   }
 
-  listens(conversationId: string): boolean {
-    return this.#listeners.has(conversationId);
-  }
-
   forget(conversationId: string): void {
     this.#listeners.delete(conversationId);
   }

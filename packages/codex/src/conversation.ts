@@ -161,11 +161,13 @@ export class Conversation implements Listener {
   async #cleanUp(turn: TurnRun, begun: boolean): Promise<void> {
     const why = 'an interrupted turn did not end in time';
     // The start of a conversation cannot be taken back; its answer is waited for, and the next turn goes on with it.
-    if (!begun)
-      return void (await this.#inTime(
-        this.#opening?.catch(() => undefined),
+    if (!begun) {
+      await this.#inTime(
+        Promise.resolve(this.#opening).catch(() => undefined),
         why,
-      ));
+      );
+      return;
+    }
     const ended = turn.begun.then(() => {
       if (!turn.over) this.#backend.rpc.post('turn/interrupt', { threadId: this.#id, turnId: turn.id });
       return turn.ended;
@@ -176,7 +178,12 @@ export class Conversation implements Listener {
   async #endCommands(turn: TurnRun): Promise<void> {
     if (!turn.ranCommand || this.#id === null) return;
     if (this.#backend.settings.experimentalApi) {
-      const cleaned = this.#backend.rpc.request('thread/backgroundTerminals/clean', { threadId: this.#id });
+      const clean = this.#backend.rpc.request('thread/backgroundTerminals/clean', { threadId: this.#id });
+      const cleaned = clean.catch((error: unknown) => {
+        if (!(error instanceof RpcError)) throw error;
+        // What Codex does not end is ended by its mark, below.
+        turn.progress('warning', `Codex did not end the commands of the turn: ${error.message}`);
+      });
       if (!(await this.#inTime(cleaned, 'commands of a turn did not end in time'))) return;
     }
     await this.#endLeftovers(this.#id);
@@ -188,15 +195,15 @@ export class Conversation implements Listener {
   }
 
   /** False when the backend was given up over it. */
-  async #inTime(work: Promise<unknown> | null | undefined, why: string): Promise<boolean> {
+  async #inTime(work: Promise<unknown>, why: string): Promise<boolean> {
     const { cleanUpMs } = this.#backend.settings;
     const late = setTimeout(() => this.#backend.invalidate(`${why} (${cleanUpMs} ms)`), cleanUpMs);
     try {
-      await untilAborted(Promise.resolve(work), this.#backend.lost);
+      await untilAborted(work, this.#backend.lost);
       return true;
     } catch (error) {
       if (this.#backend.lost.aborted) return false;
-      throw error instanceof RpcError ? rejected('the end of what a turn left', error) : error;
+      throw error instanceof RpcError ? rejected('the end of the conversation', error) : error;
     } finally {
       clearTimeout(late);
     }

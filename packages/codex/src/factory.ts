@@ -86,7 +86,7 @@ export class CodexSessionFactory implements AgentSessionFactory {
     if (functions.length > 0 && !experimentalApi) {
       throw turnError('invalid_argument', 'functions need experimentalApi', { code: 'unimplemented' });
     }
-    if (conversationId !== undefined && backend.listens(conversationId)) {
+    if (conversationId !== undefined && [...this.#runners].some((one) => one.conversationId === conversationId)) {
       throw new ParleyError('already_exists', `another runner of this factory has the conversation ${conversationId}`);
     }
     if (this.#runners.size >= runnersMax) {

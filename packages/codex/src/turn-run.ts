@@ -28,8 +28,8 @@ export class TurnRun {
   readonly #options: TurnRunOptions;
   readonly #events: AgentTurnEvent[] = [];
   readonly #early: [method: string, params: Params][] = [];
-  /** What began and has not ended, by item id. */
-  readonly #open = new Map<string, string>();
+  /** What began and has not ended, by item id, or by a key of its own. */
+  readonly #open = new Map<unknown, string>();
   readonly #begun = Promise.withResolvers<void>();
   readonly #ended = Promise.withResolvers<TurnEnd>();
   #phase: Phase = 'asked';
@@ -114,7 +114,7 @@ export class TurnRun {
 
   /** Something is waited for that is no item: an approval, a function of the host. Returns what to call when it is over. */
   waits(words: string): () => void {
-    const key = `waits ${this.#open.size} ${words}`;
+    const key = {};
     this.#open.set(key, words);
     return () => this.#open.delete(key);
   }

@@ -1,7 +1,7 @@
 // Which Codex, and who runs its models: from options and the environment.
 
 import { ParleyError } from '@parley/client';
-import type { CodexOptions } from '@parley/codex';
+import { CODEX_VERSION, type CodexOptions, findCodex } from '@parley/codex';
 
 export interface BackendOptions {
   model?: string;
@@ -29,4 +29,14 @@ export function backendOf(options: BackendOptions, home: string): CodexOptions {
     );
   }
   return { ...common, home, providers: [{ id: 'parley', baseUrl: baseUrl ?? OPENAI_URL, ...(key && { key }) }] };
+}
+
+/** What stands in `doctor`: the version, or null where it is not installed. */
+export function foundCodex(): string | null {
+  try {
+    return `${CODEX_VERSION}, ${findCodex().path}`;
+  } catch (error) {
+    if (error instanceof ParleyError) return null;
+    throw error;
+  }
 }
