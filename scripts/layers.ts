@@ -16,11 +16,15 @@ export const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   '@parley/providers': ['@parley/core', '@parley/transport'],
   '@parley/session': ['@parley/core', '@parley/transport', '@parley/providers'],
   '@parley/client': ['@parley/core', '@parley/transport'],
+  '@parley/turns': ['@parley/core'],
+  '@parley/codex': ['@parley/core', '@parley/turns'],
   '@parley/simulator': ['@parley/core', '@parley/transport', '@parley/media'],
   '@parley/server': ['@parley/core', '@parley/transport', '@parley/media', '@parley/providers', '@parley/dashboard'],
   '@parley/dashboard': ['@parley/core', '@parley/transport', '@parley/client'],
   parley: [
     '@parley/core',
+    '@parley/turns',
+    '@parley/codex',
     '@parley/transport',
     '@parley/providers',
     '@parley/client',
@@ -33,6 +37,7 @@ export const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   '@parley/conformance': ['@parley/core', '@parley/client', '@parley/session', '@parley/simulator', '@parley/server'],
   '@parley/bench': [
     '@parley/core',
+    '@parley/codex',
     '@parley/transport',
     '@parley/media',
     '@parley/providers',
@@ -45,6 +50,8 @@ export const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   '@parley/examples': [
     '@parley/core',
     '@parley/media',
+    '@parley/turns',
+    '@parley/codex',
     '@parley/session',
     '@parley/client',
     '@parley/simulator',

@@ -140,7 +140,7 @@ test('every command of the table tells its help', async () => {
     expect(output).toContain(`Usage: parley ${own.join(' ')}`);
   }
 });
-const TOP = new Set(['serve', 'simulator', 'agents', 'execute', 'doctor']);
+const TOP = new Set(['serve', 'simulator', 'turn', 'agents', 'execute', 'doctor']);
 
 test('the program compiles under strict and answers a call', async () => {
   const [source = ''] = blocks('ts');

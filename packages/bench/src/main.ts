@@ -8,6 +8,7 @@ import { memory } from './groups/memory.ts';
 import { registration } from './groups/registration.ts';
 import { relay } from './groups/relay.ts';
 import { webrtc } from './groups/webrtc.ts';
+import { turns } from './groups/turns.ts';
 import type { Metrics } from './stats.ts';
 
 const GROUPS: Record<string, (progress: (line: string) => void) => Promise<Metrics>> = {
@@ -18,6 +19,7 @@ const GROUPS: Record<string, (progress: (line: string) => void) => Promise<Metri
   registration,
   languages,
   webrtc,
+  turns,
 };
 
 const args = process.argv.slice(2).filter((arg) => arg !== '--');

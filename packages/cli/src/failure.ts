@@ -1,7 +1,11 @@
 // How a command that failed says so, and with which exit code.
 
 import { ParleyError } from '@parley/client';
+import { turnFailureOf } from '@parley/turns';
 import { plain } from './output.ts';
+
+/** Turns that ran and came to nothing: nobody's input, and everybody was reached. */
+const FRUITLESS: ReadonlySet<string | null> = new Set(['timeout', 'aborted', 'interrupted', 'output_invalid']);
 
 /** 0: done. 1: anything else. 2: bad input, or refused as such (4xx). 3: unreachable or not allowed (network, 401, 403, 5xx). */
 export type ExitCode = 0 | 1 | 2 | 3;
@@ -10,6 +14,7 @@ export type ExitCode = 0 | 1 | 2 | 3;
 export function exitCodeOf(thrown: unknown): ExitCode {
   // A mistake of this program is nobody's input and nobody's server.
   if (!(thrown instanceof ParleyError) || thrown.code === 'cancelled') return 1;
+  if (FRUITLESS.has(turnFailureOf(thrown))) return 1;
   const status = thrown.httpStatus;
   if (status === 401 || status === 403 || status >= 500) return 3;
   return 2;

@@ -45,6 +45,13 @@ export async function readText(argument: string, option: string): Promise<string
   }
 }
 
+/** A text that is piped in. @throws ParleyError `invalid_argument` when there is none. */
+export async function textInput(): Promise<string> {
+  const text = process.stdin.isTTY ? '' : await stdin();
+  if (text.trim() !== '') return text;
+  throw new ParleyError('invalid_argument', 'give a prompt, as an argument or piped in');
+}
+
 /** Lines of stdin, without their ends; empty ones are left out. */
 export async function* stdinLines(): AsyncGenerator<string> {
   let rest = '';

@@ -22,6 +22,7 @@ try {
       ? `${JSON.stringify(ParleyError.from(thrown, 'internal').toBody())}\n`
       : describeFailure(thrown, urlOf(options));
     process.stderr.write(text);
-    process.exitCode = exitCodeOf(thrown);
+    // Whoever was stopped by a signal has said so already.
+    process.exitCode ||= exitCodeOf(thrown);
   }
 }

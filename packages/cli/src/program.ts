@@ -9,12 +9,13 @@ import { providers } from './commands/providers.ts';
 import { serve } from './commands/serve.ts';
 import { session } from './commands/session.ts';
 import { simulator } from './commands/simulator.ts';
+import { turn } from './commands/turn.ts';
 import { VERSION } from './context.ts';
 
 const EXIT_CODES = `
 Exit codes:
   0  done
-  1  anything else: a function that failed, a check of doctor that failed
+  1  anything else: a function or a turn that failed, a check of doctor that failed
   2  bad input, or refused as such (HTTP 4xx)
   3  unreachable or not allowed (network, HTTP 401, 403, 5xx)
 
@@ -40,6 +41,7 @@ export function createProgram(): Command {
   agents(program);
   execute(program);
   providers(program);
+  turn(program);
   doctor(program);
   return program;
 }

@@ -61,6 +61,7 @@ export {
   TIMES,
   TOOL_REF_PATTERN,
 } from './contract/names.ts';
+export { type AgentTurnFailureReason, APPROVALS, SANDBOXES, TURN_FAILURES } from './contract/turn-agents.ts';
 // checks
 export { checked, compileCheck, contractSchema, describe, type Problem, problemOf } from './check.ts';
 export {

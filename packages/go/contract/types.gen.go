@@ -16,6 +16,19 @@ type AgentAliveFrame struct {
 	Type string `json:"type"`
 }
 
+// AgentConfig: One turn-based agent: where it works and what it may do. `tools` names the tools of each MCP server that it may use; without it, all of them.
+type AgentConfig struct {
+	WorkingDirectory      string              `json:"working_directory"`
+	Model                 *string             `json:"model,omitzero"`
+	Provider              *string             `json:"provider,omitzero"`
+	ReasoningEffort       *string             `json:"reasoning_effort,omitzero"`
+	Approval              *string             `json:"approval,omitzero"`
+	Sandbox               *string             `json:"sandbox,omitzero"`
+	BaseInstructions      *string             `json:"base_instructions,omitzero"`
+	DeveloperInstructions *string             `json:"developer_instructions,omitzero"`
+	Tools                 map[string][]string `json:"tools,omitzero"`
+}
+
 // AgentDrainFrame: Give me no new work. The link stays until the old work is done.
 type AgentDrainFrame struct {
 	Type string `json:"type"`
@@ -116,6 +129,45 @@ type AgentResourceLinksEntry struct {
 type AgentResourceLinksEntrySDK struct {
 	Language string `json:"language"`
 	Version  string `json:"version"`
+}
+
+// AgentTurnEvent: One thing that the agent did in a turn.
+type AgentTurnEvent struct {
+	Kind     string     `json:"kind"`
+	Summary  string     `json:"summary"`
+	Metadata JsonObject `json:"metadata"`
+}
+
+// AgentTurnFailure: The `details` of an error of a turn-based agent: which failure, and what can be done something about.
+type AgentTurnFailure struct {
+	Reason        string     `json:"reason"`
+	WaitingFor    *string    `json:"waiting_for,omitzero"`
+	BackendError  JsonObject `json:"backend_error,omitzero"`
+	AssistantText *string    `json:"assistant_text,omitzero"`
+	Problem       *string    `json:"problem,omitzero"`
+}
+
+// AgentTurnRequest: One turn: a prompt and its deadline (600 s where it is missing), and what the answer has to look like.
+type AgentTurnRequest struct {
+	Prompt         string     `json:"prompt"`
+	TimeoutSeconds *float64   `json:"timeout_seconds,omitzero"`
+	OutputSchema   JsonObject `json:"output_schema,omitzero"`
+}
+
+// AgentTurnResult: The end of a turn. `structured` is the text, parsed, where a schema was asked for.
+type AgentTurnResult struct {
+	AssistantText string           `json:"assistant_text"`
+	Events        []AgentTurnEvent `json:"events"`
+	Structured    Json             `json:"structured,omitzero"`
+	Usage         *AgentTurnUsage  `json:"usage,omitzero"`
+}
+
+// AgentTurnUsage: Tokens of one turn; cached ones are part of the input, reasoning of the output.
+type AgentTurnUsage struct {
+	InputTokens     float64 `json:"input_tokens"`
+	CachedTokens    float64 `json:"cached_tokens"`
+	OutputTokens    float64 `json:"output_tokens"`
+	ReasoningTokens float64 `json:"reasoning_tokens"`
 }
 
 // BatchStatusRequest is a part of the contract.

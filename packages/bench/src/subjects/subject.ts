@@ -18,7 +18,7 @@ export class Subject {
   }
 
   static start(
-    name: 'parley' | 'ws-pipe' | 'ws-echo' | 'splice' | 'http' | 'agent' | 'rtc-echo',
+    name: 'parley' | 'ws-pipe' | 'ws-echo' | 'splice' | 'http' | 'agent' | 'rtc-echo' | 'responses',
     env: Record<string, string> = {},
   ): Promise<Subject> {
     const child = fork(fileURLToPath(new URL(`./${name}.ts`, import.meta.url)), {

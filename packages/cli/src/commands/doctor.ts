@@ -1,6 +1,7 @@
 // parley doctor
 
 import { ParleyError } from '@parley/client';
+import { CODEX_VERSION } from '@parley/codex';
 import { type AgentResource, capabilityOf } from '@parley/core';
 import { PROVIDER_ENVIRONMENT } from '@parley/providers';
 import type { Command } from 'commander';
@@ -8,6 +9,7 @@ import { type Context, contextOf } from '../context.ts';
 import { describeFailure, exitCodeOf } from '../failure.ts';
 import { foundPlayer, foundProgram, foundRecorder } from '../machine-audio.ts';
 import { table, write, writeJson } from '../output.ts';
+import { foundCodex } from '../turn/backend.ts';
 
 interface Check {
   name: string;
@@ -121,6 +123,7 @@ function machineNotes(): Check[] {
       foundRecorder()?.program,
       'no arecord, parec, rec or ffmpeg; talk takes --text, --audio or typed lines',
     ],
+    ['codex', foundCodex(), `not installed; parley turn needs: npm install @openai/codex@${CODEX_VERSION}`],
     ['loudspeaker', foundPlayer()?.program, 'no aplay, pacat, play or ffplay; answers are shown in writing'],
   ];
   return rows.map(([name, found, missing]) => ({ name, result: 'note', says: found ?? missing }));

@@ -9,6 +9,7 @@ import { FunctionDeclaration, SessionDeclaration, TurnDetection } from './declar
 import { SessionEvent } from './events.ts';
 import { ModelCommand } from './model.ts';
 import { ErrorBodySchema } from './names.ts';
+import * as turns from './turn-agents.ts';
 
 /** Every schema of the contract by its name. File names are the kebab-case of these. */
 export const CONTRACT = {
@@ -49,6 +50,11 @@ export const CONTRACT = {
   CreateKeyRequest: control.CreateKeyRequest,
   CreateKeyResponse: control.CreateKeyResponse,
   HealthResponse: control.HealthResponse,
+  AgentConfig: turns.AgentConfig,
+  AgentTurnRequest: turns.AgentTurnRequest,
+  AgentTurnEvent: turns.AgentTurnEvent,
+  AgentTurnResult: turns.AgentTurnResult,
+  AgentTurnFailure: turns.AgentTurnFailure,
 } as const satisfies Record<string, z.ZodType>;
 
 export type ContractName = keyof typeof CONTRACT;

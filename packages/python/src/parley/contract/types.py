@@ -25,6 +25,21 @@ class AgentAliveFrame(TypedDict):
 
 
 
+class AgentConfig(TypedDict):
+    """One turn-based agent: where it works and what it may do. `tools` names the tools of each MCP server that it may use; without it, all of them."""
+
+    working_directory: str
+    model: NotRequired[str]
+    provider: NotRequired[str]
+    reasoning_effort: NotRequired[Literal["none", "minimal", "low", "medium", "high", "xhigh", "ultra"]]
+    approval: NotRequired[Literal["never", "on-request", "untrusted", "auto-review"]]
+    sandbox: NotRequired[Literal["read-only", "workspace-write", "danger-full-access"]]
+    base_instructions: NotRequired[str]
+    developer_instructions: NotRequired[str]
+    tools: NotRequired[dict[str, list[str]]]
+
+
+
 class AgentDrainFrame(TypedDict):
     """Give me no new work. The link stays until the old work is done."""
 
@@ -132,6 +147,55 @@ class AgentResourceLinksItem(TypedDict):
 class AgentResourceLinksItemSdk(TypedDict):
     language: str
     version: str
+
+
+
+class AgentTurnEvent(TypedDict):
+    """One thing that the agent did in a turn."""
+
+    kind: str
+    summary: str
+    metadata: JsonObject
+
+
+
+class AgentTurnFailure(TypedDict):
+    """The `details` of an error of a turn-based agent: which failure, and what can be done something about."""
+
+    reason: Literal["invalid_argument", "backend_not_started", "backend_closed", "backend_invalid", "backend_start_failed", "concurrent_turn", "timeout", "aborted", "interrupted", "turn_failed", "rejected", "output_invalid"]
+    waiting_for: NotRequired[str]
+    backend_error: NotRequired[JsonObject]
+    assistant_text: NotRequired[str]
+    problem: NotRequired[str]
+
+
+
+class AgentTurnRequest(TypedDict):
+    """One turn: a prompt and its deadline (600 s where it is missing), and what the answer has to look like."""
+
+    prompt: str
+    timeout_seconds: NotRequired[float]
+    output_schema: NotRequired[JsonObject]
+
+
+
+class AgentTurnResult(TypedDict):
+    """The end of a turn. `structured` is the text, parsed, where a schema was asked for."""
+
+    assistant_text: str
+    events: list[AgentTurnEvent]
+    structured: NotRequired[Json]
+    usage: NotRequired[AgentTurnUsage]
+
+
+
+class AgentTurnUsage(TypedDict):
+    """Tokens of one turn; cached ones are part of the input, reasoning of the output."""
+
+    input_tokens: float
+    cached_tokens: float
+    output_tokens: float
+    reasoning_tokens: float
 
 
 
