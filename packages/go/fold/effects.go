@@ -22,7 +22,8 @@ type ConnectProvider struct{}
 
 // SendCommand tells the provider something.
 type SendCommand struct {
-	// Command is a contract.UpdateCommand, AddTextCommand, RespondCommand, SayCommand or ToolOutputCommand.
+	// Command is a contract.UpdateCommand, AddTextCommand, RespondCommand, SayCommand, ToolOutputCommand or
+	// RestoreCommand.
 	Command any `json:"command"`
 }
 

@@ -123,7 +123,12 @@ func (s *stepping) responseCompleted(event completedResponse) {
 		ResponseID: event.ResponseID, ItemID: event.ItemID, SayID: active.SayID, StartedAtMS: active.StartedAtMS,
 		AudioMS: event.AudioMS, Text: event.Text,
 	}
-	if left := active.StartedAtMS + event.AudioMS - s.at; left > 0 {
+	left := active.StartedAtMS + event.AudioMS - s.at
+	if event.PlaybackReported != nil && *event.PlaybackReported {
+		// Who plays it will say when it was heard; the timer is for one that never does.
+		left = max(0, left) + timeMS("playback_report_ms")
+	}
+	if left > 0 {
 		s.want(SetTimer{"playback", left})
 	} else {
 		s.record(contract.ResponsePlayedEvent{Type: "response.played", ResponseID: event.ResponseID})
@@ -156,19 +161,27 @@ func (s *stepping) truncated(event contract.ItemTruncatedEvent) {
 	}
 }
 
-// interrupted: the user speaks (or a client cut the answer at cutMS) while something is generated or heard, or a tool
-// runs.
-func (s *stepping) interrupted(cutMS *float64) {
-	if cutMS == nil && !s.interruptible() {
-		return
+func (s *stepping) speechStarted(event contract.SpeechStartedEvent) {
+	s.UserSpeaking = true
+	s.idle()
+	if s.interruptible() {
+		s.interrupted(event.PlayedMS)
 	}
+}
+
+// interrupted: the user speaks, or a client cut the answer, while something is generated or heard, or a tool runs.
+// heardMS is how much of the answer was played, where somebody said so; without it that is reckoned.
+func (s *stepping) interrupted(heardMS *float64) {
 	switch {
 	case s.Playing != nil:
-		s.interruptedPlaying(cutMS)
+		s.interruptedPlaying(heardMS)
 	case s.Response != nil && s.Response.InterruptedMS == nil:
 		// Its response.completed ends what it said.
 		active := *s.Response
 		played := max(0, s.at-active.StartedAtMS)
+		if heardMS != nil {
+			played = *heardMS
+		}
 		active.InterruptedMS = &played
 		s.Response = &active
 		s.record(contract.ResponseInterruptedEvent{
@@ -183,12 +196,12 @@ func (s *stepping) interrupted(cutMS *float64) {
 	}
 }
 
-func (s *stepping) interruptedPlaying(cutMS *float64) {
+func (s *stepping) interruptedPlaying(heardMS *float64) {
 	playing := s.Playing
 	s.Playing = nil
 	played := max(0, s.at-playing.StartedAtMS)
-	if cutMS != nil {
-		played = *cutMS
+	if heardMS != nil {
+		played = *heardMS
 	}
 	played = min(playing.AudioMS, played)
 	s.want(ClearTimer{"playback"})
@@ -202,6 +215,11 @@ func (s *stepping) interruptedPlaying(cutMS *float64) {
 
 // providerFailed: the provider refused something. When it was the answer that was asked for, that answer ends here.
 func (s *stepping) providerFailed(event contract.ProviderFailedEvent) {
+	if event.CommandID != nil && *event.CommandID == "restore" {
+		// Nobody can say what a session is that could not be put right.
+		s.ask("tampered", "server", &event.Error)
+		return
+	}
 	creating := s.Creating
 	busy := event.ProviderCode != nil && *event.ProviderCode == "conversation_already_has_active_response"
 	if creating == nil {

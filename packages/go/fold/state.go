@@ -43,8 +43,10 @@ type State struct {
 	Turns     int    `json:"turns"`
 	ToolCalls int    `json:"tool_calls"`
 	// Usage is what the provider bills, summed by name.
-	Usage   map[string]float64 `json:"usage"`
-	Closing *Closing           `json:"closing"`
+	Usage map[string]float64 `json:"usage"`
+	// Tamperings is how often the client changed what belongs to the server.
+	Tamperings int      `json:"tamperings"`
+	Closing    *Closing `json:"closing"`
 	// schemas are those of Tools as the log has them: problems of an input are told in the order of the schema's keys.
 	schemas map[string]json.RawMessage
 }
@@ -91,7 +93,7 @@ type RunningCall struct {
 	CallID      string `json:"-"`
 	Name        string `json:"name"`
 	ExecutionID string `json:"execution_id"`
-	// Source is model or client.
+	// Source is model, client, or orphan: the model that asked is gone with its call, and nobody waits for the answer.
 	Source     string  `json:"source"`
 	ResponseID *string `json:"response_id"`
 	// OnInterrupt is finish or cancel.

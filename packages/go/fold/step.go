@@ -76,6 +76,14 @@ func (s *stepping) take(entry Record) error {
 		return handle(entry, s.providerLost)
 	case "provider.failed":
 		return handle(entry, s.providerFailed)
+	case "call.offered":
+		return handle(entry, s.callOffered)
+	case "call.failed":
+		s.callFailed()
+	case "call.ended":
+		s.callEnded()
+	case "session.tampered":
+		return handle(entry, s.tampered)
 	case "client.attached":
 		s.Clients++
 		s.HadClient = true
@@ -97,9 +105,7 @@ func (s *stepping) take(entry Record) error {
 	case "handler.failed":
 		return handle(entry, s.handlerFailed)
 	case "speech.started":
-		s.UserSpeaking = true
-		s.idle()
-		s.interrupted(nil)
+		return handle(entry, s.speechStarted)
 	case "speech.stopped":
 		s.UserSpeaking = false
 		s.flush()
@@ -174,7 +180,8 @@ func (s *stepping) limits() contract.SessionLimits {
 
 // connect has the provider connected late, when somebody is there: providers bill by the second.
 func (s *stepping) connect() {
-	if s.Phase == "starting" && !s.Connecting {
+	// A call that the provider terminates begins with the client's offer.
+	if s.Phase == "starting" && !s.Connecting && !s.native() {
 		s.Connecting = true
 		s.want(ConnectProvider{})
 	}
@@ -251,11 +258,12 @@ func (s *stepping) updated(event contract.SessionUpdatedEvent) {
 		}
 		s.Declaration = &declaration
 	}
-	if s.Phase == "live" {
-		s.send(command)
-	} else if s.Connecting {
+	if s.Connecting {
 		// A connection that is being made was told the old values; one that is made later is told the new ones.
 		s.WaitingUpdate = merged(s.WaitingUpdate, command)
+	}
+	if s.Phase == "live" {
+		s.send(command)
 	}
 }
 
@@ -288,7 +296,7 @@ func (s *stepping) idleMS() float64 {
 		ms = float64(*limit)
 	}
 	// A call whose client was cut off costs money while nobody hears it.
-	if s.Phase == "live" && s.Clients == 0 && s.HadClient {
+	if s.Clients == 0 && s.HadClient {
 		ms = min(ms, timeMS("client_resume_ms"))
 	}
 	return ms

@@ -166,7 +166,7 @@ func (s *stepping) settled(callID string, output func() any) {
 	if call == nil {
 		return
 	}
-	ofModel := call.Source != "client"
+	ofModel := call.Source == "model"
 	s.Calls = slices.DeleteFunc(slices.Clone(s.Calls), func(one RunningCall) bool { return one.CallID == callID })
 	kept := s.Answered
 	if most := int(contract.Limit("answered_calls_max")) - 1; len(kept) > most {

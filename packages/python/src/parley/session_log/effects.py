@@ -11,6 +11,7 @@ from parley.contract.types import (
     AddTextCommand,
     ErrorObject,
     RespondCommand,
+    RestoreCommand,
     SayCommand,
     ToolOutputCommand,
     UpdateCommand,
@@ -37,7 +38,7 @@ class ProviderConnectEffect(TypedDict):
 
 class ProviderSendEffect(TypedDict):
     kind: Literal["provider.send"]
-    command: UpdateCommand | AddTextCommand | RespondCommand | SayCommand | ToolOutputCommand
+    command: UpdateCommand | AddTextCommand | RespondCommand | SayCommand | ToolOutputCommand | RestoreCommand
 
 
 class ExecutionDispatchEffect(TypedDict):

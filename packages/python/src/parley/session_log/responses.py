@@ -112,6 +112,9 @@ def completed(state: SessionState, entry: Record) -> list[Effect]:
         entry["text"],
     )
     left_ms = active.started_at_ms + entry["audio_ms"] - entry["at_ms"]
+    if entry.get("playback_reported"):
+        # Who plays it will say when it was heard; the timer is for one that never does.
+        left_ms = max(0, left_ms) + TIMES["playback_report_ms"]
     playback: Effect
     if left_ms > 0:
         playback = set_timer("playback", left_ms)
@@ -144,12 +147,15 @@ def truncated(state: SessionState, entry: Record) -> list[Effect]:
     return [*_interrupted_answer(state, entry["at_ms"], entry["audio_ms"]), *_cancelled_tools(state)]
 
 
-def interrupted(state: SessionState, at_ms: float) -> list[Effect]:
-    """The user speaks while something is generated or heard, or a tool runs."""
+def interrupted(state: SessionState, at_ms: float, heard_ms: float | None = None) -> list[Effect]:
+    """The user speaks while something is generated or heard, or a tool runs.
+
+    ``heard_ms`` is what whoever plays the answer says was played of it; without it that is reckoned.
+    """
     detection = None if state.declaration is None else state.declaration.get("turn_detection")
     if detection is not None and detection.get("interrupt_response") is False:
         return []
-    return [*_interrupted_answer(state, at_ms, None), *_cancelled_tools(state)]
+    return [*_interrupted_answer(state, at_ms, heard_ms), *_cancelled_tools(state)]
 
 
 def _interrupted_answer(state: SessionState, at_ms: float, cut_ms: float | None) -> list[Effect]:
@@ -168,7 +174,7 @@ def _interrupted_answer(state: SessionState, at_ms: float, cut_ms: float | None)
         return effects
     if response is not None and response.interrupted_ms is None:
         # Its `response.completed` ends what it said.
-        played_ms = max(0, at_ms - response.started_at_ms)
+        played_ms = max(0, at_ms - response.started_at_ms) if cut_ms is None else cut_ms
         state.response = dataclasses.replace(response, interrupted_ms=played_ms)
         return [record("response.interrupted", response_id=response.response_id, played_ms=played_ms)]
     return []

@@ -63,7 +63,8 @@ class RunningCall:
 
     name: str
     execution_id: str
-    source: Literal["model", "client"]
+    #: ``orphan``: the model that asked is gone with its call, and nobody waits for the answer.
+    source: Literal["model", "client", "orphan"]
     response_id: str | None
     on_interrupt: Literal["finish", "cancel"]
     started_at_ms: float
@@ -120,6 +121,8 @@ class SessionState:
     turns: int = 0
     tool_calls: int = 0
     usage: Usage = field(default_factory=lambda: Usage())
+    #: How often the client changed what belongs to the server.
+    tamperings: int = 0
     closing: Ending | None = None
 
     @property

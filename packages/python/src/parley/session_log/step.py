@@ -16,7 +16,7 @@ from typing import Any, NamedTuple, cast
 from parley.contract import LIMITS, TIMES
 from parley.contract.types import ErrorObject, SessionDeclaration, UpdateCommand, UpdateCommandToolsItem
 
-from . import responses, tools
+from . import calls, responses, tools
 from .effects import Effect, Record, TimerSetEffect, clear_timer, record, set_timer
 from .ending import close, closing
 from .responses import flush
@@ -75,7 +75,8 @@ def _created(state: SessionState, entry: Record) -> list[Effect]:
 
 def _connect(state: SessionState) -> list[Effect]:
     """The provider is connected late, when somebody is there: providers bill by the second."""
-    if state.phase != "starting" or state.connecting:
+    # A call that the provider terminates begins with the client's offer.
+    if state.phase != "starting" or state.connecting or calls.is_native(state):
         return []
     state.connecting = True
     return [{"kind": "provider.connect"}]
@@ -100,6 +101,19 @@ def _provider_disconnected(state: SessionState, entry: Record) -> list[Effect]:
     return close(state, "provider_lost", "provider", entry.get("error") or lost)
 
 
+def _provider_failed(state: SessionState, entry: Record) -> list[Effect]:
+    if entry.get("command_id") == "restore":
+        # Nobody can say what a session is that could not be put right.
+        return close(state, "tampered", "server", entry["error"])
+    return responses.failed(state, entry)
+
+
+def _call_offered(state: SessionState, entry: Record) -> list[Effect]:
+    # Of changes from now on the new call was not told.
+    state.connecting = entry["media"] == "native" or state.connecting
+    return [_idle(state), *_connect(state)]
+
+
 def _client_attached(state: SessionState, entry: Record) -> list[Effect]:
     state.clients += 1
     state.had_client = True
@@ -116,7 +130,7 @@ def _client_detached(state: SessionState, entry: Record) -> list[Effect]:
 
 def _speech_started(state: SessionState, entry: Record) -> list[Effect]:
     state.user_speaking = True
-    return [_idle(state), *responses.interrupted(state, entry["at_ms"])]
+    return [_idle(state), *responses.interrupted(state, entry["at_ms"], entry.get("played_ms"))]
 
 
 def _speech_stopped(state: SessionState, entry: Record) -> list[Effect]:
@@ -162,12 +176,10 @@ def _updated(state: SessionState, entry: Record) -> list[Effect]:
         command["tools"] = [_shown(cast("dict[str, Any]", tool)) for tool in enabled]
     if state.declaration is not None:
         state.declaration = cast(SessionDeclaration, {**state.declaration, **change})
-    if state.phase == "live":
-        return [{"kind": "provider.send", "command": command}]
     # A connection that is being made was told the old values; one that is made later is told the new ones.
     if state.connecting:
         state.waiting_update = cast(UpdateCommand, {**(state.waiting_update or {}), **command})
-    return []
+    return [{"kind": "provider.send", "command": command}] if state.phase == "live" else []
 
 
 def _shown(tool: dict[str, Any]) -> UpdateCommandToolsItem:
@@ -231,7 +243,7 @@ def _idle(state: SessionState) -> TimerSetEffect:
 def _idle_ms(state: SessionState) -> float:
     idle_ms = state.limits.get("idle_timeout_ms", TIMES["session_idle_ms"])
     # A call whose client was cut off costs money while nobody hears it.
-    alone = state.phase == "live" and state.clients == 0 and state.had_client
+    alone = state.clients == 0 and state.had_client
     return min(idle_ms, TIMES["client_resume_ms"]) if alone else idle_ms
 
 
@@ -242,7 +254,11 @@ _EFFECTS: dict[str, Callable[[SessionState, Record], list[Effect]]] = {
     "session.closed": _closed,
     "provider.connected": _provider_connected,
     "provider.disconnected": _provider_disconnected,
-    "provider.failed": responses.failed,
+    "provider.failed": _provider_failed,
+    "call.offered": _call_offered,
+    "call.failed": calls.failed,
+    "call.ended": calls.ended,
+    "session.tampered": calls.tampered,
     "client.attached": _client_attached,
     "client.detached": _client_detached,
     "speech.started": _speech_started,

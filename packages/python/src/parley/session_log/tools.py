@@ -124,7 +124,7 @@ def _ended(state: SessionState, call_id: str, output: Any) -> list[Effect]:
         return []
     state.calls = {key: one for key, one in state.calls.items() if key != call_id}
     state.answered = [*state.answered, call_id][-LIMITS["answered_calls_max"] :]
-    if call.source == "client":
+    if call.source != "model":
         return flush(state)
     if state.phase != "live":
         return []
