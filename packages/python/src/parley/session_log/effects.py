@@ -9,6 +9,7 @@ from typing_extensions import TypedDict
 
 from parley.contract.types import (
     AddTextCommand,
+    CancelCommand,
     ErrorObject,
     RespondCommand,
     SayCommand,
@@ -37,7 +38,7 @@ class ProviderConnectEffect(TypedDict):
 
 class ProviderSendEffect(TypedDict):
     kind: Literal["provider.send"]
-    command: UpdateCommand | AddTextCommand | RespondCommand | SayCommand | ToolOutputCommand
+    command: UpdateCommand | AddTextCommand | CancelCommand | RespondCommand | SayCommand | ToolOutputCommand
 
 
 class ExecutionDispatchEffect(TypedDict):
