@@ -25,6 +25,7 @@ import { sessionRoutes } from './gateway/session-routes.ts';
 import { Sockets } from './gateway/sockets.ts';
 import { EventStreams } from './gateway/sse.ts';
 import { Bridges } from './sessions/bridge/bridges.ts';
+import { turnRoutes } from './gateway/turn-routes.ts';
 import { sessionHost } from './sessions/host.ts';
 import { Sessions } from './sessions/sessions.ts';
 import { openSqliteStore } from './store/sqlite-store.ts';
@@ -134,6 +135,7 @@ async function wire(
   const streams = new EventStreams(limits.event_streams_max);
   const routes: Route[] = [
     ...sessionRoutes({ sessions, store, tokens, streams, ice_servers: config.ice_servers, now }),
+    ...turnRoutes(sessions, streams),
     ...callRoutes({ sessions, ice_servers: config.ice_servers, offer_ms: limits.offer_ms }),
     ...executionRoutes(executions, sessions, streams),
     ...agentRoutes(agents),

@@ -19,6 +19,7 @@ GET /api/v1/sessions/{id}
 GET /api/v1/sessions/{id}/events
 GET /api/v1/sessions/{id}/workflow
 POST /api/v1/sessions/{id}/tools/{tool}
+POST /api/v1/sessions/{id}/turns
 POST /api/v1/sessions/{id}/say
 POST /api/v1/sessions/{id}/inject
 POST /api/v1/sessions/{id}/update

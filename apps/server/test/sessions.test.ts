@@ -88,7 +88,7 @@ test('a start says what it cannot do', async () => {
   expect(await refused('support.voice', { provider: 'acme' })).toMatchObject({
     code: 'invalid_argument',
     message: expect.stringContaining(
-      'Known providers: azure_openai, gemini, openai, openai_compatible, openai_live, simulator, xai',
+      'Known providers: azure_openai, gemini, openai, openai_compatible, openai_live, openrouter, simulator, xai',
     ),
   });
   expect(

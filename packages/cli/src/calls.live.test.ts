@@ -46,6 +46,7 @@ async function openShop(): Promise<World> {
   });
   agent.session('echo', { provider: 'simulator', transport: 'websocket' });
   agent.session('call', { provider: 'simulator', transport: 'webrtc', media: 'bridge' });
+  agent.session('turns', { provider: 'simulator', transport: 'audio_turns', tools: ['ship_day'] });
   const handle = agent.start({ url: server.url, log: stderrLog('error') });
   stack.defer(() => handle.stop());
   await handle.ready;
@@ -240,3 +241,20 @@ test('an offer is given inline, in a file or on stdin, and its answer is SDP or 
     stderr: expect.stringContaining('--sdp file /nowhere/offer.sdp') as string,
   });
 }, 60_000);
+
+test('one turn in one request: sound in, words out, and the sound of the answer in a file', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'parley-turn-'));
+  const question = join(folder, 'question.wav');
+  const reply = join(folder, 'reply.wav');
+  writeFileSync(question, writeWav(await encodeSpeech('good evening'), 24_000));
+  const { stdout: id } = await run('session', 'start', 'shop.turns');
+  const turn = await run('session', 'turn', id.trim(), '--audio', question, '--out', reply);
+  expect(turn).toMatchObject({ code: 0, stdout: 'you    good evening\nagent  You said: good evening\n' });
+  const { samples, sampleRate } = readWav(readFileSync(reply));
+  expect(await decodeSpeech(samples, sampleRate)).toBe('You said: good evening');
+  const json = await run('session', 'turn', id.trim(), '--text', 'and again', '--json');
+  expect(JSON.parse(json.stdout)).toMatchObject({ user_text: 'and again', audio: { format: 'wav' } });
+  for (const args of [[], ['--text', 'a', '--audio', question], ['--audio', join(folder, 'none.wav')]]) {
+    expect(await run('session', 'turn', id.trim(), ...args)).toMatchObject({ code: 2, stdout: '' });
+  }
+});

@@ -65,18 +65,22 @@ export class Http {
   }
 
   /** Opens a stream of server-sent events. The deadline covers the answer's head; the body lasts as long as it lasts. */
-  async stream(path: string, call: CallOptions): Promise<ReadableStream<Uint8Array>> {
+  async stream(path: string, call: CallOptions, method: Method = 'GET'): Promise<ReadableStream<Uint8Array>> {
     const headers = { accept: 'text/event-stream', ...call.headers };
     const head = new AbortController();
-    const timer = setTimeout(() => head.abort(tooSlow('GET', path, this.#options.timeoutMs)), this.#options.timeoutMs);
+    const timeoutMs = call.timeoutMs ?? this.#options.timeoutMs;
+    const timer = setTimeout(() => head.abort(tooSlow(method, path, timeoutMs)), timeoutMs);
     try {
       const signal = call.signal ? AbortSignal.any([call.signal, head.signal]) : head.signal;
-      const response = await this.#fetch('GET', path, { ...call, headers }, signal);
-      if (!response.ok) throw await this.#problem('GET', path, response);
+      const response = await this.#fetch(method, path, { ...call, headers }, signal);
+      if (!response.ok) throw await this.#problem(method, path, response);
       const type = response.headers.get('content-type') ?? '';
       if (!type.startsWith('text/event-stream') || response.body === null) {
         await response.body?.cancel();
-        throw new ParleyError('internal', `GET ${path} must answer with text/event-stream, got ${type || 'no type'}`);
+        throw new ParleyError(
+          'internal',
+          `${method} ${path} must answer with text/event-stream, got ${type || 'no type'}`,
+        );
       }
       return response.body;
     } finally {

@@ -3,6 +3,7 @@ export { type Agents, DEFAULT_URL, ParleyClient, type ParleyClientOptions } from
 export type { ExecuteOptions, ExecutionEvent, Executions, Workflows } from './executions.ts';
 export type { EventPage, KeyedRequestOptions, RequestOptions, SessionFilter, Sessions } from './sessions.ts';
 export type { TailOptions } from './tail.ts';
+export { type TurnInput, type TurnOptions, type TurnPart, turnSound } from './turn.ts';
 // errors, as every package of Parley throws them
 export { ParleyError } from '@parley/core';
 // the realtime socket

@@ -18,7 +18,11 @@ const CHUNK_BYTES = 0x8000;
 
 /** PCM16 as base64. */
 export function encodePcm(pcm: Int16Array): string {
-  const bytes = new Uint8Array(pcm.buffer, pcm.byteOffset, pcm.byteLength);
+  return encodeBase64(new Uint8Array(pcm.buffer, pcm.byteOffset, pcm.byteLength));
+}
+
+/** Bytes as base64. */
+export function encodeBase64(bytes: Uint8Array): string {
   let binary = '';
   for (let at = 0; at < bytes.length; at += CHUNK_BYTES) {
     binary += String.fromCharCode(...bytes.subarray(at, at + CHUNK_BYTES));
@@ -28,10 +32,16 @@ export function encodePcm(pcm: Int16Array): string {
 
 /** Base64 as PCM16; half a sample at the end is left out. @throws DOMException when it is not base64. */
 export function decodePcm(base64: string): Int16Array {
+  const bytes = decodeBase64(base64);
+  return new Int16Array(bytes.buffer, 0, bytes.length >> 1);
+}
+
+/** Base64 as bytes. @throws DOMException when it is not base64. */
+export function decodeBase64(base64: string): Uint8Array<ArrayBuffer> {
   const binary = atob(base64);
-  const bytes = new Uint8Array(binary.length & ~1);
+  const bytes = new Uint8Array(binary.length);
   for (let i = 0; i < bytes.length; i++) bytes[i] = binary.charCodeAt(i);
-  return new Int16Array(bytes.buffer);
+  return bytes;
 }
 
 /** Loudness as the root mean square, 0 to 1. */

@@ -13,11 +13,13 @@ import type {
   SessionStatus,
   StartRequest,
   StartResponse,
+  TurnResponse,
   UpdateRequest,
   WorkflowResource,
 } from '@parley/core';
 import type { Http } from './http.ts';
 import { type TailOptions, tailSession } from './tail.ts';
+import { streamTurn, type TurnInput, type TurnOptions, type TurnPart, turnRequest } from './turn.ts';
 
 export interface RequestOptions {
   /** How long one try may take, in milliseconds; the client's own `timeoutMs` when it is left out. */
@@ -153,6 +155,34 @@ export class Sessions {
     });
   }
 
+  /**
+   * Says a whole turn and resolves with the answer to it: for sessions that are declared with `audio_turns`. One turn
+   * at a time; an abort ends the answer at the provider.
+   *
+   * @throws ParleyError `aborted` while another turn is answered, `failed_precondition` for a session of another
+   * transport, `deadline_exceeded`, and what the provider failed with.
+   * @example
+   * const answer = await parley.sessions.turn(id, { audio: await readFile('question.wav') });
+   * await writeFile('answer.wav', turnSound(answer) ?? new Uint8Array());
+   */
+  async turn(id: string, turn: TurnInput, options: TurnOptions = {}): Promise<TurnResponse> {
+    const { replyFormat, ...request } = options;
+    const timeoutMs = options.timeoutMs ?? TURN_TIMEOUT_MS;
+    return this.#http.json('POST', sessionPath(id, 'turns'), {
+      ...request,
+      timeoutMs,
+      body: turnRequest(turn, replyFormat),
+    });
+  }
+
+  /**
+   * As {@link Sessions.turn}, with the answer as it is made: entries of the log, words, sound, and the answer at the end.
+   * Leaving the loop ends the answer at the provider.
+   */
+  turnStream(id: string, turn: TurnInput, options: RequestOptions = {}): AsyncGenerator<TurnPart> {
+    return streamTurn(this.#http, sessionPath(id, 'turns'), turnRequest(turn, undefined), options);
+  }
+
   /** One page of the log after entry `after`. */
   async events(
     id: string,
@@ -183,6 +213,8 @@ export class Sessions {
 /** A function may work for as long as an execution may, and the answer still has to travel. */
 export const CALL_TIMEOUT_MS = 95_000;
 const SAY_TIMEOUT_MS = 120_000;
+/** A turn may be answered for as long as the server lets it, and the answer still has to travel. */
+const TURN_TIMEOUT_MS = 130_000;
 
 function sessionPath(id: string, rest?: string): string {
   const path = `/api/v1/sessions/${encodeURIComponent(id)}`;

@@ -791,7 +791,7 @@ type SessionDrainingEvent struct {
 }
 
 // SessionEvent is a part of the contract.
-// One of SessionCreatedEvent, SessionUpdatedEvent, SessionDrainingEvent, SessionClosingEvent, SessionClosedEvent, ProviderConnectedEvent, ProviderDisconnectedEvent, ProviderFailedEvent, ProviderRenewedEvent, CallOfferedEvent, CallCreatedEvent, CallFailedEvent, CallEndedEvent, MediaConnectedEvent, SidebandAttachedEvent, SidebandLostEvent, SessionTamperedEvent, SessionRestoredEvent, ClientAttachedEvent, ClientDetachedEvent, ClientRejectedEvent, HandlerAttachedEvent, HandlerDetachedEvent, HandlerCompletedEvent, HandlerFailedEvent, SpeechStartedEvent, SpeechStoppedEvent, TurnStartedEvent, TurnCompletedEvent, TranscriptCompletedEvent, ResponseStartedEvent, ResponseCompletedEvent, ResponseInterruptedEvent, ResponsePlayedEvent, ItemTruncatedEvent, SayRequestedEvent, SayCompletedEvent, InputInjectedEvent, ToolCalledEvent, ToolRejectedEvent, ToolDispatchedEvent, ToolCompletedEvent, ToolAnsweredEvent, LimitReachedEvent, TimerFiredEvent, told apart by "type".
+// One of SessionCreatedEvent, SessionUpdatedEvent, SessionDrainingEvent, SessionClosingEvent, SessionClosedEvent, ProviderConnectedEvent, ProviderDisconnectedEvent, ProviderFailedEvent, ProviderRenewedEvent, CallOfferedEvent, CallCreatedEvent, CallFailedEvent, CallEndedEvent, MediaConnectedEvent, SidebandAttachedEvent, SidebandLostEvent, SessionTamperedEvent, SessionRestoredEvent, ClientAttachedEvent, ClientDetachedEvent, ClientRejectedEvent, HandlerAttachedEvent, HandlerDetachedEvent, HandlerCompletedEvent, HandlerFailedEvent, TurnRequestedEvent, SpeechStartedEvent, SpeechStoppedEvent, TurnStartedEvent, TurnCompletedEvent, TranscriptCompletedEvent, ResponseStartedEvent, ResponseCompletedEvent, ResponseInterruptedEvent, ResponsePlayedEvent, ItemTruncatedEvent, SayRequestedEvent, SayCompletedEvent, InputInjectedEvent, ToolCalledEvent, ToolRejectedEvent, ToolDispatchedEvent, ToolCompletedEvent, ToolAnsweredEvent, LimitReachedEvent, TimerFiredEvent, told apart by "type".
 type SessionEvent = json.RawMessage
 
 // SessionEventFrame: An entry of the log that a handler needs.
@@ -922,6 +922,7 @@ type SessionUrls struct {
 	RealtimeCall  *string `json:"realtime_call,omitzero"`
 	Events        string  `json:"events"`
 	Tools         string  `json:"tools"`
+	Turns         *string `json:"turns,omitzero"`
 	Close         string  `json:"close"`
 	Workflow      string  `json:"workflow"`
 }
@@ -1070,6 +1071,8 @@ type TransportCapability struct {
 	Modalities    []string `json:"modalities"`
 	TurnDetection []string `json:"turn_detection"`
 	PushToTalk    bool     `json:"push_to_talk"`
+	DefaultModel  *string  `json:"default_model,omitzero"`
+	DefaultVoice  *string  `json:"default_voice,omitzero"`
 }
 
 // TruncateCommand is a part of the contract.
@@ -1093,12 +1096,66 @@ type TurnCompletedEvent struct {
 // One of ServerVad, SemanticVad, told apart by "type".
 type TurnDetection = json.RawMessage
 
+// TurnRequest: A whole turn of the user.
+type TurnRequest struct {
+	Text        *string           `json:"text,omitzero"`
+	Audio       *TurnRequestAudio `json:"audio,omitzero"`
+	ReplyFormat *string           `json:"reply_format,omitzero"`
+	TimeoutMS   *Int              `json:"timeout_ms,omitzero"`
+}
+
+// TurnRequestAudio is a part of the contract.
+type TurnRequestAudio struct {
+	Format     string `json:"format"`
+	Data       string `json:"data"`
+	SampleRate *Int   `json:"sample_rate,omitzero"`
+}
+
+// TurnRequestedEvent: A client sent a whole turn in one request. What is being said is over.
+type TurnRequestedEvent struct {
+	Type    string   `json:"type"`
+	ItemID  string   `json:"item_id"`
+	Source  string   `json:"source"`
+	AudioMS *float64 `json:"audio_ms,omitzero"`
+}
+
+// TurnResponse: The answer to a turn.
+type TurnResponse struct {
+	SessionID   string             `json:"session_id"`
+	TurnID      string             `json:"turn_id"`
+	UserText    string             `json:"user_text"`
+	Text        string             `json:"text"`
+	Audio       *TurnResponseAudio `json:"audio,omitzero"`
+	Interrupted bool               `json:"interrupted"`
+	ToolCalls   []TurnToolCall     `json:"tool_calls"`
+	Usage       *Usage             `json:"usage,omitzero"`
+	DurationMS  float64            `json:"duration_ms"`
+}
+
+// TurnResponseAudio is a part of the contract.
+type TurnResponseAudio struct {
+	Format     string  `json:"format"`
+	SampleRate Int     `json:"sample_rate"`
+	AudioMS    float64 `json:"audio_ms"`
+	Data       string  `json:"data"`
+}
+
 // TurnStartedEvent: A turn began.
 type TurnStartedEvent struct {
 	Type   string  `json:"type"`
 	TurnID string  `json:"turn_id"`
 	ItemID *string `json:"item_id,omitzero"`
 	Source string  `json:"source"`
+}
+
+// TurnToolCall is a part of the contract.
+type TurnToolCall struct {
+	CallID     string       `json:"call_id"`
+	Name       string       `json:"name"`
+	Status     string       `json:"status"`
+	Output     Json         `json:"output,omitzero"`
+	Error      *ErrorObject `json:"error,omitzero"`
+	DurationMS *float64     `json:"duration_ms,omitzero"`
 }
 
 // UpdateCommand is a part of the contract.

@@ -104,6 +104,8 @@ func (s *stepping) take(entry Record) error {
 		s.flush()
 	case "handler.failed":
 		return handle(entry, s.handlerFailed)
+	case "turn.requested":
+		s.turnRequested()
 	case "speech.started":
 		return handle(entry, s.speechStarted)
 	case "speech.stopped":
@@ -221,6 +223,18 @@ func (s *stepping) injected(event contract.InputInjectedEvent) {
 	s.WaitingTexts = append(slices.Clone(s.WaitingTexts), event.Text)
 	s.idle()
 	s.connect()
+}
+
+// turnRequested: a whole turn is here, so whatever is being said is over, as when the user begins to speak.
+func (s *stepping) turnRequested() {
+	s.idle()
+	s.connect()
+	if s.Phase == "live" && s.Response != nil {
+		s.send(contract.CancelCommand{Type: "cancel", ResponseID: &s.Response.ResponseID})
+	} else if s.Phase == "live" && s.Creating != nil {
+		s.send(contract.CancelCommand{Type: "cancel"})
+	}
+	s.interrupted(nil)
 }
 
 func (s *stepping) addText(words string) {

@@ -45,6 +45,12 @@ export const PROVIDER_ENVIRONMENT: readonly ProviderEnvironment[] = [
     base_url: 'OPENAI_BASE_URL',
     default_base_url: 'https://api.openai.com/v1',
   },
+  {
+    provider: 'openrouter',
+    key: 'OPENROUTER_API_KEY',
+    base_url: 'OPENROUTER_BASE_URL',
+    default_base_url: 'https://openrouter.ai/api/v1',
+  },
   { provider: 'simulator', key: 'PARLEY_SIMULATOR_KEY', key_optional: true, base_url: 'PARLEY_SIMULATOR_URL' },
   { provider: 'xai', key: 'XAI_API_KEY', base_url: 'XAI_BASE_URL', default_base_url: 'https://api.x.ai/v1' },
 ];

@@ -20,6 +20,8 @@ import type { FrameSocket } from '@parley/transport';
 
 /** Everything that a model is told at the start of a session. */
 export interface ModelSessionOptions {
+  /** Of the declaration. `audio_turns` makes a provider that has both perform the session by turns. */
+  transport?: string | undefined;
   model: string;
   voice: string;
   instructions?: string | undefined;

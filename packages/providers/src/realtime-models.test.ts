@@ -17,3 +17,9 @@ realtimeModelTests({
 });
 realtimeModelTests({ provider: 'simulator', path: '/v1' });
 realtimeModelTests({ provider: 'xai', path: '/xai/v1' });
+
+// And those whose sessions are held here.
+const lacks = { socket: 'each turn is a request of its own' };
+realtimeModelTests({ provider: 'openai', path: '/v1', transport: 'audio_turns', lacks });
+realtimeModelTests({ provider: 'openrouter', path: '/api/v1', lacks });
+realtimeModelTests({ provider: 'simulator', path: '/v1', transport: 'audio_turns', lacks });

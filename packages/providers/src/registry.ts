@@ -7,6 +7,7 @@ import { GeminiModel } from './gemini/model.ts';
 import { OPENAI } from './openai/dialect.ts';
 import { OpenAIModel } from './openai/model.ts';
 import { openaiCompatibleModel } from './openai-compatible/model.ts';
+import { openRouterModel } from './openrouter/model.ts';
 import type { ModelConfig, RealtimeModel } from './port.ts';
 import { OpenAILiveModel } from './openai-live/model.ts';
 import { simulatorModel } from './simulator/model.ts';
@@ -18,6 +19,7 @@ const MODELS: ReadonlyMap<string, (config: ModelConfig, clock: Clock | undefined
   ['openai', (config, clock) => new OpenAIModel(config, OPENAI, clock)],
   ['openai_compatible', openaiCompatibleModel],
   ['openai_live', (config, clock) => new OpenAILiveModel(config, clock)],
+  ['openrouter', openRouterModel],
   ['simulator', simulatorModel],
   ['xai', xaiModel],
 ]);

@@ -9,7 +9,16 @@ from typing import Any
 import pytest
 from house import TEXT, Cable, House, Plane, Process
 
-from parley import Agent, BlockingContext, BlockingSession, Context, ParleyClient, ParleyError, RealtimeSession
+from parley import (
+    Agent,
+    BlockingContext,
+    BlockingSession,
+    Context,
+    ParleyClient,
+    ParleyError,
+    RealtimeSession,
+    turn_sound,
+)
 
 
 async def test_a_function_runs_with_its_types_and_answers(house: House) -> None:
@@ -369,3 +378,23 @@ async def test_a_registration_that_is_too_large_ends_the_agent_with_its_size(pla
         await handle.stop()
     finally:
         roomy.end()
+
+
+async def test_the_client_says_whole_turns_and_hears_the_answers(house: House) -> None:
+    app = Agent("turns")
+    app.session("voice", provider="simulator", transport="audio_turns")
+    await house.serve(app)
+    async with ParleyClient(house.url) as parley:
+        session_id = (await parley.sessions.start("turns.voice"))["session_id"]
+        typed = await parley.sessions.turn(session_id, text="hello")
+        sound = turn_sound(typed)
+        assert typed["text"] == "You said: hello"
+        assert sound is not None
+        assert sound[:4] == b"RIFF"
+        # What the model said is what the user says next: the words are in the sound.
+        spoken = await parley.sessions.turn(session_id, audio=sound, reply_format="none")
+        assert spoken["text"] == f"You said: {spoken['user_text']}"
+        assert turn_sound(spoken) is None
+        with pytest.raises(ParleyError) as wrong:
+            await parley.sessions.turn(session_id, audio=b"no sound")
+        assert wrong.value.code == "invalid_argument"

@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
 import { ParleyError } from '@parley/core';
-import { readWav, type Wav } from './audio/wav.ts';
+import { readWav, type Wav } from '@parley/transport/audio';
 
 // Real speech by `espeak-ng`, where the machine has it.
 

@@ -25,7 +25,11 @@ export type FaultPoint =
   /** The upgrade request of a sideband. */
   | 'sideband'
   /** A server event that is about to be sent to the sidebands of a call; they alone are struck. */
-  | 'sideband_send';
+  | 'sideband_send'
+  /** A request for a completion, a transcript or about a key: `match.type` is `chat`, `transcription` or `probe`. */
+  | 'request'
+  /** A chunk of a streamed completion that is about to be sent. */
+  | 'chunk';
 
 interface FaultBase {
   when: FaultPoint;
@@ -42,7 +46,13 @@ export type Fault = FaultBase &
   (
     | { kind: 'delay'; ms: number } /** Everything of that session waits. */
     | { kind: 'drop' } /** The TCP connection is cut: the client sees 1006. */
-    | { kind: 'status'; status: number; body?: unknown } /** `upgrade`: an HTTP answer instead of 101. */
+    | {
+        kind: 'status';
+        status: number;
+        body?: unknown;
+        headers?: Record<string, string>;
+      } /** An HTTP answer instead. */
+    | { kind: 'error_chunk'; status?: number; message?: string } /** `chunk`: a failure in the middle of an answer. */
     | { kind: 'close'; code: number; reason?: string } /** A close frame. */
     | { kind: 'expire' } /** `session_expired`, close 1001. */
     | { kind: 'stall'; ms?: number } /** Nothing is read or sent any more (for `ms`, else for ever). */
@@ -71,6 +81,8 @@ const KINDS: Record<FaultPoint, readonly Fault['kind'][]> = {
   media: ['no_ice', 'no_channel'],
   sideband: ['delay', 'drop', 'status', 'stall'],
   sideband_send: ['drop', 'close', 'lose'],
+  request: ['delay', 'drop', 'status', 'stall'],
+  chunk: ['delay', 'drop', 'error_chunk', 'frame', 'stall'],
 };
 
 /** What is happening, for a fault to be matched against. */

@@ -2,6 +2,7 @@
 export { type Simulator, type SimulatorOptions, startSimulator } from './simulator.ts';
 export type { SimulatorCall } from './call/call.ts';
 export type { SimulatorSession } from './session/session.ts';
+export type { SimulatorTurn } from './chat/log.ts';
 export type { VoiceChoice } from './voice.ts';
 export { DEFAULT_LIMITS, type SimulatorLimits } from './limits.ts';
 // what it says and calls

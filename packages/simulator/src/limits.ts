@@ -18,6 +18,8 @@ export interface SimulatorLimits {
   sidebands: number;
   /** Client secrets that can be valid at a time; the oldest goes first. */
   secrets: number;
+  /** Completions that are generated at a time; past it the answer is 429. */
+  turns: number;
 }
 
 export const DEFAULT_LIMITS: SimulatorLimits = {
@@ -30,4 +32,5 @@ export const DEFAULT_LIMITS: SimulatorLimits = {
   closeBytes: 16 * 1024 * 1024,
   sidebands: 8,
   secrets: 10_000,
+  turns: 1_000,
 };

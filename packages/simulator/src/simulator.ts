@@ -3,6 +3,8 @@ import type { MediaDriver } from '@parley/media';
 import type { WebSocket } from 'ws';
 import type { SimulatorCall } from './call/call.ts';
 import { Calls } from './call/calls.ts';
+import { Chat } from './chat/chat.ts';
+import type { SimulatorTurn } from './chat/log.ts';
 import { type Clock, REAL_CLOCK } from './clock.ts';
 import { findEspeak } from './espeak.ts';
 import { FaultPlan } from './faults.ts';
@@ -68,6 +70,8 @@ export interface Simulator extends AsyncDisposable {
   sessions(): SimulatorSession[];
   /** The live calls: sessions over WebRTC. */
   calls(): SimulatorCall[];
+  /** The chat completions that were asked for, the last 256. */
+  turns(): SimulatorTurn[];
   /** Faults to come. */
   readonly faults: FaultPlan;
   /** Cuts every session and stops listening. */
@@ -93,16 +97,9 @@ export async function startSimulator(options: SimulatorOptions = {}): Promise<Si
   const resumable = new Resumable();
   const secrets = new ClientSecrets(clock, limits.secrets, sessionMaxMs);
   const { keys } = options;
+  const script = options.script ?? DEFAULT_SCRIPT;
   const expiresAt = () => Math.floor((clock.now() + sessionMaxMs) / 1000);
-  const shared = {
-    script: options.script ?? DEFAULT_SCRIPT,
-    voice,
-    clock,
-    faults,
-    pace,
-    maxMs: sessionMaxMs,
-    limits,
-  };
+  const shared = { script, voice, clock, faults, pace, maxMs: sessionMaxMs, limits };
   const calls = new Calls({
     host,
     driver: options.mediaDriver,
@@ -113,15 +110,21 @@ export async function startSimulator(options: SimulatorOptions = {}): Promise<Si
     began: (session) => sessions.add(session),
     ended: (session) => sessions.delete(session),
   });
+  const isKey = (key: string) => (keys ? keys.includes(key) : !key.startsWith('sk-invalid'));
+  const models = options.models ?? null;
+  const deniedModels = options.deniedModels ?? [];
+  const turnsMax = limits.turns;
+  const chat = new Chat({ script, voice, clock, faults, pace, isKey, models, deniedModels, turnsMax });
   const door: Door = {
+    chat,
     secrets,
     faults,
     clock,
     access: {
-      isKey: (key) => (keys ? keys.includes(key) : !key.startsWith('sk-invalid')),
+      isKey,
       findSecret: (value) => secrets.find(value),
-      models: options.models ?? null,
-      deniedModels: options.deniedModels ?? [],
+      models,
+      deniedModels,
       defaultModel: DEFAULT_MODEL,
       isCall: (id) => calls.find(id) !== null,
       secretsAttach: options.secretsAttach ?? false,
@@ -177,6 +180,7 @@ export async function startSimulator(options: SimulatorOptions = {}): Promise<Si
     ...(tls ? { tls } : {}),
     sessions: () => [...sessions],
     calls: () => calls.all(),
+    turns: () => [...chat.log.turns],
     faults,
     close,
     [Symbol.asyncDispose]: close,

@@ -5,6 +5,7 @@ import { constants, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { ParleyError } from '@parley/core';
 import { converse } from './conversation.ts';
+import { converseByTurn } from './turn.ts';
 import { HELP, type Options, optionsOf } from './options.ts';
 import { startParts } from './parts.ts';
 import { Screen } from './screen.ts';
@@ -43,7 +44,7 @@ async function demonstrate(options: Options): Promise<void> {
     screen.heading(`A call to ${TARGET}`);
     const { client, server } = parts;
     const calls = join(data, 'calls');
-    const talk = transport === 'webrtc' ? converseOverWebRtc : converse;
+    const talk = { audio_turns: converseByTurn, webrtc: converseOverWebRtc, websocket: converse }[transport];
     const { report, workflow } = await talk({
       client,
       url: server.url,

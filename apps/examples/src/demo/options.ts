@@ -6,7 +6,7 @@ import { normaliseName, ParleyError } from '@parley/core';
 import { DEFAULT_PORT } from '@parley/server';
 import { AGENT_LANGUAGES, type AgentLanguage } from './languages.ts';
 
-export const TRANSPORTS = ['webrtc', 'websocket'] as const;
+export const TRANSPORTS = ['audio_turns', 'webrtc', 'websocket'] as const;
 export type Transport = (typeof TRANSPORTS)[number];
 
 export const HELP = `npm start [-- OPTIONS]

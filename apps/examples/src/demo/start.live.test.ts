@@ -109,6 +109,20 @@ test.for(AGENT_LANGUAGES)('over WebRTC, the agent in %s takes the same call', as
   expect(run.stderr()).toMatch(/tool .*lookup_order \{"order":"42"\}/);
 });
 
+test.for(AGENT_LANGUAGES)(
+  'by turns, the agent in %s takes the same call in one request',
+  async (language, { skip }) => {
+    const reason = missing(language);
+    skip(reason !== null, reason ?? '');
+    const run = start('--once', '--json', '--transport', 'audio-turns', '--agent', language);
+    const report = await reportOf(run);
+    expect(report).toMatchObject({ transport: 'audio_turns', turns: 1, tool_calls: 1, workflow_nodes: 3 });
+    expect(report.user_audio_ms).toBeGreaterThan(1000);
+    expect(await heard(report)).toBe('Order 42 is a walnut desk. It ships on Friday.');
+    expect(run.stderr()).toMatch(/tool .*lookup_order \{"order":"42"\}/);
+  },
+);
+
 test.for(AGENT_LANGUAGES.filter((one) => one !== 'typescript'))(
   'the agent in %s takes the same call',
   async (language, { skip }) => {

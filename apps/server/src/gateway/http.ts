@@ -44,6 +44,8 @@ export function createHttp(routes: readonly Route[], deps: HttpDeps): FastifyIns
       done(error as Error);
     }
   });
+  // Sound is bytes; whether a route takes it stands in its row.
+  app.addContentTypeParser(/^audio\//i, { parseAs: 'buffer' }, (_request, body, done) => done(null, body));
   app.addHook('onRequest', async (request, reply) => {
     reply.header('x-request-id', request.id).header('x-content-type-options', 'nosniff');
     cors(request, reply, deps.access);
@@ -80,6 +82,7 @@ export function createHttp(routes: readonly Route[], deps: HttpDeps): FastifyIns
         method: route.method,
         url,
         config: { text: route.text },
+        ...(route.body_bytes_max === undefined ? {} : { bodyLimit: route.body_bytes_max }),
         handler: (request, reply) => handle(route, request, reply, deps),
       });
     }
@@ -95,7 +98,8 @@ async function handle(route: Route, request: FastifyRequest, reply: FastifyReply
   const body = request.body ?? {};
   // Text is what the route asked for; its handler knows what it means.
   if (typeof body === 'string') return answered(route, request, reply, params, principal, body);
-  if (route.request) checked(route.request, body);
+  if (Buffer.isBuffer(body)) checkType(route, request.headers['content-type']);
+  else if (route.request) checked(route.request, body);
   else if (Object.keys(body).length > 0) throw new ParleyError('invalid_argument', 'this route takes no body');
   return answered(route, request, reply, params, principal, body);
 }
@@ -119,6 +123,13 @@ async function answered(
     reply,
   });
   return reply.sent ? reply : reply.send(answer ?? {});
+}
+
+function checkType({ bodies = [] }: Route, header = ''): void {
+  const type = header.split(';')[0]?.trim().toLowerCase() ?? '';
+  if (bodies.includes(type)) return;
+  const accepted = ['application/json', ...bodies].join(', ');
+  throw new ParleyError('invalid_argument', `the body must be one of ${accepted}; got ${type.slice(0, 64)}`);
 }
 
 function parseBody(request: FastifyRequest, text: string): unknown {
@@ -180,7 +191,7 @@ function cors(request: FastifyRequest, reply: FastifyReply, access: Access): voi
 }
 
 function answerError(caught: unknown, request: FastifyRequest, reply: FastifyReply, deps: HttpDeps): void {
-  const error = fromFastify(caught, deps.body_bytes_max);
+  const error = fromFastify(caught, request.routeOptions.bodyLimit);
   if (error.code === 'internal' || error.code === 'unknown') {
     deps.logger.error({ request_id: request.id, route: request.routeOptions.url, err: caught }, 'request failed');
   }

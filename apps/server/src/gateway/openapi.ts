@@ -46,10 +46,10 @@ function operation(route: Route): Json {
     operationId: `${route.method.toLowerCase()}${route.path.replace(/[^A-Za-z]+([A-Za-z])/g, (_, letter: string) => letter.toUpperCase())}`,
     summary: route.summary,
     ...(parameters.length > 0 ? { parameters } : {}),
-    ...(route.request ? { requestBody: { content: contentOf(route, route.request) } } : {}),
+    ...(route.request ? { requestBody: { content: contentOf(route, route.request, route.bodies) } } : {}),
     responses: {
       [ok]: route.response
-        ? { description: 'Done.', content: contentOf(route, route.response) }
+        ? { description: 'Done.', content: contentOf(route, route.response, route.answers) }
         : { description: 'Done.' },
       default: { description: 'An error.', content: { 'application/json': { schema: reference('ErrorBody') } } },
     },
@@ -57,9 +57,10 @@ function operation(route: Route): Json {
   };
 }
 
-function contentOf({ text }: Route, name: ContractName): Json {
+function contentOf({ text }: Route, name: ContractName, types: readonly string[] = []): Json {
   const json = { 'application/json': { schema: reference(name) } };
-  return text ? { [text.type]: { schema: { type: 'string' } }, ...json } : json;
+  const bytes = Object.fromEntries(types.map((type) => [type, {}]));
+  return { ...(text ? { [text.type]: { schema: { type: 'string' } } } : {}), ...json, ...bytes };
 }
 
 function described(place: 'query' | 'header', names: Record<string, string> = {}): Json[] {

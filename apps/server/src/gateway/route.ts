@@ -31,7 +31,13 @@ export interface Route {
   request?: ContractName;
   /** A kind of body that is taken as it is, besides JSON: `body` is its text then, and not checked. */
   text?: { type: string; bytes_max: number };
+  /** Types of bodies that it takes besides JSON; they are handed on as a Buffer. */
+  bodies?: readonly string[];
+  /** Where its bodies may be longer than others. */
+  body_bytes_max?: number;
   response?: ContractName;
+  /** Types that it answers with besides JSON, for those who ask for them. */
+  answers?: readonly string[];
   /** Default 200. */
   status?: number;
   query?: Record<string, string>;

@@ -63,6 +63,7 @@ export function sessionRoutes({ sessions, store, tokens, streams, ice_servers, n
         ...(transport === 'webrtc'
           ? { realtime_offer: `${path}/realtime-offer`, realtime_call: `${path}/realtime-call` }
           : {}),
+        ...(transport === 'audio_turns' ? { turns: `${path}/turns` } : {}),
         events: `${path}/events`,
         tools: `${path}/tools/{tool}`,
         close: `${path}/close`,

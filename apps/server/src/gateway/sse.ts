@@ -5,8 +5,8 @@ import { ParleyError } from '@parley/core';
 import type { FastifyReply } from 'fastify';
 
 export interface StreamEntry {
-  /** Becomes `id:`; a reader that comes back says the last one it saw. */
-  id: number;
+  /** Becomes `id:`; a reader that comes back says the last one it saw. What is not kept has none. */
+  id?: number;
   type: string;
   json: string;
 }
@@ -77,7 +77,8 @@ export class EventStream {
   }
 
   send({ id, type, json }: StreamEntry): void {
-    this.#write(`id: ${id}\nevent: ${type}\ndata: ${json}\n\n`);
+    const known = id === undefined ? '' : `id: ${id}\n`;
+    this.#write(`${known}event: ${type}\ndata: ${json}\n\n`);
   }
 
   end(): void {

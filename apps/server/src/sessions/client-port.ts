@@ -5,6 +5,8 @@ import type { ModelMedia } from '@parley/providers';
 import type { FrameClose, FrameSocket } from '@parley/transport';
 import { passThrough, type Relay } from './relay.ts';
 
+export type FrameListener = (frame: Buffer, kind: 'audio' | 'other') => void;
+
 export interface ClientPortOptions {
   allowed: readonly ClientEventName[];
   soft_bytes: number;
@@ -42,6 +44,8 @@ export class ClientPort {
   /** The model's first frame: what a client waits for before it does anything. */
   #hello: Buffer | null = null;
   #dropped = 0;
+  /** Those who listen to the model besides the client. */
+  readonly #listeners = new Set<FrameListener>();
 
   constructor(options: ClientPortOptions) {
     this.#options = options;
@@ -73,11 +77,23 @@ export class ClientPort {
     media.onFrame((frame, kind) => {
       if (this.#hello === null) this.#hello = frame;
       this.#client?.relay?.deliver(frame, kind);
+      for (const listener of this.#listeners) listener(frame, kind);
     });
     if (this.#client) {
       this.#client.socket.resume();
       this.#join(this.#client, media);
     }
+  }
+
+  /** The model's frames, also while no client is there. Call the result to stop. */
+  listen(listener: FrameListener): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  /** The way to the model; null while it is not connected. */
+  get media(): ModelMedia | null {
+    return this.#media;
   }
 
   /** An entry of the log, for a client that asked for them. */

@@ -48,6 +48,7 @@ export class ProviderPort {
     if (!declaration) throw new ParleyError('internal', 'the session was not created yet');
     const { session } = this.#options;
     return {
+      transport: session.transport,
       model: session.model,
       voice: declaration.voice ?? session.voice,
       instructions: declaration.instructions,

@@ -25,6 +25,7 @@ export interface NewSession {
 
 export function newResource(of: NewSession, created_at_ms: number): SessionResource {
   const { agent, target, declaration, tools, capabilities } = of;
+  const of_transport = capabilities.transports[declaration.transport];
   return {
     session_id: newId('session'),
     workflow_id: newId('workflow'),
@@ -34,8 +35,8 @@ export function newResource(of: NewSession, created_at_ms: number): SessionResou
     status: 'starting',
     provider: declaration.provider,
     transport: declaration.transport,
-    model: declaration.model ?? capabilities.default_model,
-    voice: declaration.voice ?? capabilities.default_voice,
+    model: declaration.model ?? of_transport?.default_model ?? capabilities.default_model,
+    voice: declaration.voice ?? of_transport?.default_voice ?? capabilities.default_voice,
     responder: declaration.responder,
     media: declaration.media,
     tools,

@@ -31,6 +31,7 @@ import { NativeCalls } from './native-calls.ts';
 import { ProviderPort } from './provider-port.ts';
 import { closedResource, endOfSession } from './resource.ts';
 import { Timers } from './timers.ts';
+import { TurnPort } from './turn-port.ts';
 import { Waiters } from './waiters.ts';
 
 export interface SessionDeps {
@@ -58,6 +59,7 @@ export class Session {
   readonly log: SessionLog;
   readonly client: ClientPort;
   readonly handler: HandlerPort;
+  readonly turns: TurnPort;
   readonly #provider: ProviderPort;
   /** Null where the transport is no WebRTC. */
   readonly #calls: CallPort | null;
@@ -102,6 +104,14 @@ export class Session {
       event: (event) => this.#fromModel(event),
     });
     this.#calls = this.#callPort(allowed);
+    this.turns = new TurnPort({
+      session,
+      allowed,
+      log: this.log,
+      client: this.client,
+      cancel: () => this.#provider.send({ type: 'cancel' }),
+      now: deps.now,
+    });
   }
 
   get id(): string {

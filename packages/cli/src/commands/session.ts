@@ -9,6 +9,7 @@ import { sessionStart } from './session-start.ts';
 import { sessionTail } from './session-tail.ts';
 import { sessionTalk } from './session-talk.ts';
 import { sessionTool } from './session-tool.ts';
+import { sessionTurn } from './session-turn.ts';
 import { sessionWorkflows } from './session-workflows.ts';
 
 export function session(program: Command): void {
@@ -16,6 +17,7 @@ export function session(program: Command): void {
   sessionStart(group);
   sessionTalk(group);
   sessionOffer(group);
+  sessionTurn(group);
   sessionTool(group);
   sessionList(group);
   sessionShow(group);

@@ -10,6 +10,9 @@ export const TransportCapability = z
     modalities: z.array(z.enum(['audio', 'text', 'image'])),
     turn_detection: z.array(z.enum(['server_vad', 'semantic_vad'])),
     push_to_talk: z.boolean(),
+    /** Where this transport needs another model or voice than the provider's other ones. */
+    default_model: z.string().optional(),
+    default_voice: z.string().optional(),
   })
   .meta({ id: 'TransportCapability' });
 
@@ -59,6 +62,7 @@ const RETIRING: ProviderCapability['retiring_models'] = [
   'gpt-realtime-2025-08-28',
   'gpt-realtime-mini',
   'gpt-realtime-mini-2025-12-15',
+  'gpt-audio-mini',
 ].map((model) => ({ model, retires_on: '2027-01-20' }));
 
 /** The provider terminates the media, unless a declaration asks the server to. */
@@ -68,6 +72,10 @@ const REALTIME_WEBRTC: TransportCapability = { ...REALTIME_WEBSOCKET, media: ['b
 function bridged(websocket: TransportCapability): TransportCapability {
   return { ...websocket, via: 'bridge', media: ['bridge'] };
 }
+
+/** Turns are cut here, and each is one request: any host of chat completions with audio can do it. */
+const AUDIO_TURNS: TransportCapability = SERVER_VAD_WEBSOCKET;
+const GPT_AUDIO_TURNS: TransportCapability = { ...AUDIO_TURNS, default_model: 'gpt-audio' };
 
 /** The table, in the alphabetical order of its providers. */
 export const CAPABILITIES: readonly ProviderCapability[] = [
@@ -113,7 +121,7 @@ export const CAPABILITIES: readonly ProviderCapability[] = [
   {
     provider: 'openai',
     title: 'OpenAI Realtime',
-    transports: { webrtc: REALTIME_WEBRTC, websocket: REALTIME_WEBSOCKET },
+    transports: { audio_turns: GPT_AUDIO_TURNS, webrtc: REALTIME_WEBRTC, websocket: REALTIME_WEBSOCKET },
     audio_input_formats: ['audio/pcm;rate=24000', 'audio/pcma', 'audio/pcmu'],
     audio_output_formats: ['audio/pcm;rate=24000', 'audio/pcma', 'audio/pcmu'],
     client_truncates: true,
@@ -171,9 +179,29 @@ export const CAPABILITIES: readonly ProviderCapability[] = [
     retiring_models: [],
   },
   {
+    provider: 'openrouter',
+    title: 'OpenRouter chat completions',
+    transports: { audio_turns: AUDIO_TURNS, webrtc: bridged(AUDIO_TURNS), websocket: bridged(AUDIO_TURNS) },
+    audio_input_formats: ['audio/pcm;rate=24000'],
+    audio_output_formats: ['audio/pcm;rate=24000'],
+    client_truncates: true,
+    tools_change: true,
+    usage_unit: 'tokens',
+    frame_max_bytes: 15 * 1024 * 1024,
+    resume: 'replay',
+    // The session is held here: no provider ends it.
+    session_max_ms: 24 * 60 * 60_000,
+    auth: 'bearer',
+    default_model: 'openai/gpt-audio',
+    default_voice: 'marin',
+    status: 'current',
+    retires_on: null,
+    retiring_models: [{ model: 'openai/gpt-audio-mini', retires_on: '2027-01-20' }],
+  },
+  {
     provider: 'simulator',
     title: 'Parley simulator',
-    transports: { webrtc: REALTIME_WEBRTC, websocket: REALTIME_WEBSOCKET },
+    transports: { audio_turns: GPT_AUDIO_TURNS, webrtc: REALTIME_WEBRTC, websocket: REALTIME_WEBSOCKET },
     audio_input_formats: ['audio/pcm;rate=24000', 'audio/pcma', 'audio/pcmu'],
     audio_output_formats: ['audio/pcm;rate=24000', 'audio/pcma', 'audio/pcmu'],
     client_truncates: true,

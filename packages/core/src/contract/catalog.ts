@@ -37,6 +37,8 @@ export const CONTRACT = {
   OfferResponse: control.OfferResponse,
   CallResource: control.CallResource,
   ToolRequest: control.ToolRequest,
+  TurnRequest: control.TurnRequest,
+  TurnResponse: control.TurnResponse,
   ExecuteRequest: control.ExecuteRequest,
   ExecutionResource: control.ExecutionResource,
   CancelRequest: control.CancelRequest,

@@ -3,7 +3,7 @@
 import { z } from 'zod';
 import { FunctionDeclaration, SessionDeclaration, TurnDetection } from './declaration.ts';
 import { ExecutionStatus, ResolvedTool, Usage } from './events.ts';
-import { ErrorObjectSchema, Json, JsonObject, LIMITS } from './names.ts';
+import { ErrorObjectSchema, Json, JsonObject, LIMITS, TIMES } from './names.ts';
 
 export const StartRequest = z
   .strictObject({
@@ -24,6 +24,7 @@ export const SessionUrls = z
     realtime_call: z.string().optional(),
     events: z.string(),
     tools: z.string(),
+    turns: z.string().optional(),
     close: z.string(),
     workflow: z.string(),
   })
@@ -130,6 +131,55 @@ export const CallResource = z
     ice_servers: z.array(IceServer),
   })
   .meta({ id: 'CallResource', description: 'The WebRTC call of a session.' });
+
+export const TurnRequest = z
+  .strictObject({
+    /** One of the two: what the user typed, or what the user said. */
+    text: z.string().min(1).max(LIMITS.say_chars_max).optional(),
+    audio: z
+      .strictObject({
+        /** `pcm16` is mono and little-endian; `opus` is an Ogg file. */
+        format: z.enum(['opus', 'pcm16', 'wav']),
+        /** Base64. */
+        data: z.string().min(1),
+        /** Of `pcm16`; 24000 when it is not said. */
+        sample_rate: z.int().min(8000).max(48_000).optional(),
+      })
+      .optional(),
+    reply_format: z.enum(['none', 'pcm16', 'wav']).optional(),
+    timeout_ms: z.int().min(1).max(TIMES.turn_ms).optional(),
+  })
+  .meta({ id: 'TurnRequest', description: 'A whole turn of the user.' });
+
+export const TurnToolCall = z
+  .object({
+    call_id: z.string(),
+    name: z.string(),
+    status: z.enum(['succeeded', 'failed', 'cancelled', 'timed_out', 'unknown', 'rejected']),
+    output: Json.optional(),
+    error: ErrorObjectSchema.optional(),
+    duration_ms: z.number().optional(),
+  })
+  .meta({ id: 'TurnToolCall' });
+
+export const TurnResponse = z
+  .object({
+    session_id: z.string(),
+    turn_id: z.string(),
+    /** Empty when it could not be written down. */
+    user_text: z.string(),
+    text: z.string(),
+    /** Mono. Missing when nothing was spoken, or no sound was wanted. */
+    audio: z
+      .object({ format: z.enum(['pcm16', 'wav']), sample_rate: z.int(), audio_ms: z.number(), data: z.string() })
+      .optional(),
+    /** Something else was begun before the answer was complete. */
+    interrupted: z.boolean(),
+    tool_calls: z.array(TurnToolCall),
+    usage: Usage.optional(),
+    duration_ms: z.number(),
+  })
+  .meta({ id: 'TurnResponse', description: 'The answer to a turn.' });
 
 export const ToolRequest = z
   .strictObject({
@@ -271,6 +321,9 @@ export type OfferResponse = z.infer<typeof OfferResponse>;
 export type CallResource = z.infer<typeof CallResource>;
 export type IceServer = z.infer<typeof IceServer>;
 export type CloseRequest = z.infer<typeof CloseRequest>;
+export type TurnRequest = z.infer<typeof TurnRequest>;
+export type TurnToolCall = z.infer<typeof TurnToolCall>;
+export type TurnResponse = z.infer<typeof TurnResponse>;
 export type ToolRequest = z.infer<typeof ToolRequest>;
 export type ExecuteRequest = z.infer<typeof ExecuteRequest>;
 export type ExecutionResource = z.infer<typeof ExecutionResource>;

@@ -169,6 +169,11 @@ export const EVENT_SCHEMAS = [
   event('handler.completed', {}, 'The handler returned.'),
   event('handler.failed', { error: ErrorObjectSchema }, 'The handler threw.'),
   event(
+    'turn.requested',
+    { item_id: z.string(), source: z.enum(['audio', 'text']), audio_ms: z.number().optional() },
+    'A client sent a whole turn in one request. What is being said is over.',
+  ),
+  event(
     'speech.started',
     {
       item_id: z.string().optional(),

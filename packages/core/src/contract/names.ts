@@ -39,6 +39,11 @@ export const LIMITS = {
   offer_bytes_max: 65_536,
   /** Changes of a session by its client that are put right; one more ends it. */
   tamperings_max: 3,
+  /** Sound of one turn that is sent in one request, and of the answer to it. */
+  turn_audio_ms_max: 120_000,
+  turn_reply_ms_max: 180_000,
+  /** The body of that request: such a sound at 24 kHz as base64 in JSON. */
+  turn_body_bytes_max: 8 * 1024 * 1024,
 } as const;
 
 /** Times that every implementation keeps. They stand in `catalog.json`. */
@@ -55,6 +60,8 @@ export const TIMES = {
   execution_timeout_ms: 90_000,
   /** A provider that was asked for an answer must begin it within this time. */
   response_creating_ms: 30_000,
+  /** A turn that is sent in one request is answered within this time, when the request does not say less. */
+  turn_ms: 120_000,
   /** A call whose client was cut off waits this long for it. */
   client_resume_ms: 30_000,
   /** How long an offer may wait for its answer. */

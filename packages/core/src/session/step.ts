@@ -81,6 +81,8 @@ function effectsOf(state: SessionState, entry: EventRecord): Effect[] {
       return [idle(state), ...connect(state)];
     case 'client.detached':
       return clientDetached(state, entry);
+    case 'turn.requested':
+      return turnRequested(state, entry);
     case 'speech.started':
       state.user_speaking = true;
       return [idle(state), ...interrupted(state, entry.at_ms, undefined, entry.played_ms)];
@@ -188,6 +190,19 @@ function injected(state: SessionState, entry: EventRecord<EventOf<'input.injecte
     return [idle(state), ...connect(state)];
   }
   return [idle(state), addText(entry.text), ...flush(state)];
+}
+
+/** A whole turn is here: whatever is being said is over, as when the user begins to speak. */
+function turnRequested(state: SessionState, entry: EventRecord<EventOf<'turn.requested'>>): Effect[] {
+  const { response, creating } = state;
+  const busy = state.phase === 'live' && (response !== null || creating !== null);
+  const cancel = response === null ? {} : { response_id: response.response_id };
+  return [
+    idle(state),
+    ...connect(state),
+    ...(busy ? [{ kind: 'provider.send' as const, command: { type: 'cancel' as const, ...cancel } }] : []),
+    ...interrupted(state, entry.at_ms),
+  ];
 }
 
 function addText(text: string): Effect {

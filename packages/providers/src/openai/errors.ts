@@ -2,7 +2,7 @@
 
 import { closeCodeOf, type ErrorCode, type ErrorObject, ERROR_CODES, ParleyError } from '@parley/core';
 import type { FrameClose } from '@parley/transport';
-import { textIn, type Wire } from './wire.ts';
+import { numberIn, textIn, type Wire } from './wire.ts';
 
 export const BOUNDARY = 'parley -> provider';
 const MESSAGE_CHARS_MAX = 300;
@@ -23,13 +23,23 @@ const CODE_OF: Readonly<Record<string, ErrorCode>> = {
   beta_api_shape_disabled: 'failed_precondition',
   rate_limit_error: 'resource_exhausted',
   authentication_error: 'unauthenticated',
+  billing_error: 'resource_exhausted',
+  timeout_error: 'deadline_exceeded',
+  connection_error: 'unavailable',
+  certificate_not_trusted: 'unavailable',
   permission_error: 'permission_denied',
   invalid_request_error: 'invalid_argument',
   server_error: 'unavailable',
 };
 
 /** Codes that stay true however often one tries. */
-const LASTING = new Set(['insufficient_quota', 'billing_hard_limit_reached', 'credit_balance_exhausted']);
+const LASTING = new Set([
+  'insufficient_quota',
+  'billing_hard_limit_reached',
+  'credit_balance_exhausted',
+  'billing_error',
+  'certificate_not_trusted',
+]);
 
 /** Takes secrets out of a provider's words. */
 export type Redact = (text: string) => string;
@@ -51,11 +61,20 @@ export function providerError(error: Wire, redact: Redact): ErrorObject {
   const provider_code = textIn(error, 'code') ?? textIn(error, 'type') ?? 'unknown';
   const code = CODE_OF[provider_code] ?? CODE_OF[textIn(error, 'type') ?? ''] ?? 'unknown';
   const param = textIn(error, 'param');
+  const status = numberIn(error, 'status');
+  const retry_after_ms = numberIn(error, 'retry_after_ms');
+  const lasting = LASTING.has(provider_code) || LASTING.has(textIn(error, 'type') ?? '');
   return {
     code,
     message: redact(textIn(error, 'message') ?? `the provider failed with ${provider_code}`),
-    retryable: ERROR_CODES[code].retryable && !LASTING.has(provider_code),
-    details: { boundary: BOUNDARY, provider_code, ...(param === undefined ? {} : { param }) },
+    retryable: ERROR_CODES[code].retryable && !lasting,
+    ...(retry_after_ms === undefined ? {} : { retry_after_ms }),
+    details: {
+      boundary: BOUNDARY,
+      provider_code,
+      ...(param === undefined ? {} : { param }),
+      ...(status === undefined ? {} : { status }),
+    },
   };
 }
 

@@ -4,7 +4,7 @@ import { CLIENT_EVENT_NAMES, type ErrorObject } from '@parley/core';
 import { audioBytes, type FrameSocket, isPlainAppend } from '@parley/transport';
 import { clientObjectProblem, parsedObject } from '../client-frame.ts';
 import type { MediaCounts, ModelMedia } from '../port.ts';
-import { bytesPerMs, encoded, type Wire } from './wire.ts';
+import { bytesPerMs, encoded, isObject, listIn, textIn, type Wire } from './wire.ts';
 
 /** Frames that wait for the client's side to be there. It is set in the turn in which the connection was received. */
 const WAITING_MAX = 1024;
@@ -54,6 +54,7 @@ export class Media implements ModelMedia {
     const verdict = clientObjectProblem(event, CLIENT_EVENT_NAMES);
     if ('problem' in verdict) return this.#refused(verdict.problem);
     if (verdict.kind === 'audio') this.#userBytes += audioBytes(frame);
+    else if (event['type'] === 'conversation.item.create') this.#userBytes += soundOf(event['item']);
     this.#framesOut += 1;
     // Written anew: what was judged is what is sent, whichever of two equal keys the provider's parser would take.
     this.socket.send(encoded(event));
@@ -94,6 +95,12 @@ export class Media implements ModelMedia {
     if (this.#listener) this.#listener(frame, 'other');
     else if (this.#waiting.length < WAITING_MAX) this.#waiting.push(frame);
   }
+}
+
+/** Bytes of sound in a message that brings a whole turn. */
+function soundOf(item: unknown): number {
+  const parts = isObject(item) ? listIn(item, 'content') : [];
+  return parts.reduce((bytes, part) => bytes + Math.floor(((textIn(part, 'audio')?.length ?? 0) * 3) / 4), 0);
 }
 
 const NOT_JSON: ErrorObject = {

@@ -2,6 +2,7 @@
 
 import { capabilityOf, ParleyError, type ProviderCapability, TIMES } from '@parley/core';
 import { type Clock, dialFrameSocket, systemClock } from '@parley/transport';
+import { AudioTurnsModel } from '../audio-turns/model.ts';
 import { socketBase, under } from '../base-url.ts';
 import type { ModelCall, ModelConfig, ModelConnection, ModelSessionOptions, RealtimeModel } from '../port.ts';
 import { CallControl } from './call-control.ts';
@@ -10,7 +11,7 @@ import { OpenAIConnection } from './connection.ts';
 import { type Dialect, OPENAI } from './dialect.ts';
 import { dialError, redactor } from './errors.ts';
 import { handshake } from './handshake.ts';
-import { sessionOf } from './session-config.ts';
+import { sessionOf, TRANSCRIPTION_MODEL } from './session-config.ts';
 
 const CONNECT_TIMEOUT_MS = 10_000;
 /** A hang-up that failed is tried this often. */
@@ -23,6 +24,8 @@ export class OpenAIModel implements RealtimeModel {
   readonly #dialect: Dialect;
   readonly #url: URL;
   readonly #clock: Clock;
+  /** For sessions by turns: the same key, another protocol. */
+  readonly #turns: AudioTurnsModel | null;
 
   constructor(config: ModelConfig, dialect: Dialect = OPENAI, clock: Clock = systemClock) {
     const { provider } = dialect;
@@ -35,9 +38,11 @@ export class OpenAIModel implements RealtimeModel {
     // Looked at now: who starts a server should hear of a mistyped address, and not whoever calls first.
     this.#url = under(socketBase(config.base_url), '/realtime');
     this.#clock = clock;
+    this.#turns = capabilities.transports['audio_turns'] ? chatTurns(config, provider, clock) : null;
   }
 
   async connect(options: ModelSessionOptions): Promise<ModelConnection> {
+    if (options.transport === 'audio_turns' && this.#turns) return this.#turns.connect(options);
     const { key, ca, connect_timeout_ms: timeout_ms = CONNECT_TIMEOUT_MS, transcription_model } = this.#config;
     const clock = this.#clock;
     const dialect = this.#dialect;
@@ -110,6 +115,18 @@ export class OpenAIModel implements RealtimeModel {
     };
     return { call_id, answer_sdp, connection, attached, hangUp };
   }
+}
+
+function chatTurns(config: ModelConfig, provider: string, clock: Clock): AudioTurnsModel {
+  const host = {
+    provider,
+    probe: (model: string) => `models/${encodeURIComponent(model)}`,
+    max_tokens: 'max_completion_tokens',
+    user: 'safety_identifier',
+    transcription_model: TRANSCRIPTION_MODEL,
+    transcription_shape: 'form' as const,
+  };
+  return new AudioTurnsModel(config, host, clock);
 }
 
 function withQuery(realtime: URL, query: Record<string, string>): string {

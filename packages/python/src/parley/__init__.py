@@ -21,6 +21,9 @@ from .session import RealtimeSession, Spoken
 # a stored log and a stored workflow, folded offline; more of it in parley.session_log
 from .session_log import SessionState, append, fold, step
 from .settings import AgentOptions
+
+# the sound of an answer to a turn
+from .sound import turn_sound
 from .turns import Turn
 from .version import VERSION as __version__
 from .worker import AgentStatus
@@ -47,4 +50,5 @@ __all__ = [
     "fold_workflow",
     "is_terminal",
     "step",
+    "turn_sound",
 ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 from collections.abc import AsyncIterator, Mapping, Sequence
 from types import TracebackType
 from typing import Any, cast
@@ -18,15 +19,18 @@ from .contract.types import (
     SessionList,
     SessionResource,
     StartResponse,
+    TurnResponse,
     WorkflowResource,
 )
 from .errors import ParleyError
 from .http import Http
 from .json_text import loads
+from .sound import sound_format
 
 #: A function may work for as long as an execution may, and the answer still has to travel.
 _CALL_TIMEOUT_MS = TIMES["execution_timeout_ms"] + 5_000
 _SAY_TIMEOUT_MS = 120_000
+_TURN_TIMEOUT_MS = TIMES["turn_ms"] + 10_000
 _SILENCE_MS = 45_000
 _POLL_MIN_S, _POLL_MAX_S = 0.1, 2.0
 _BATCH_MAX = 1000
@@ -155,6 +159,36 @@ class Sessions:
             timeout_ms=_CALL_TIMEOUT_MS,
         )
         return cast(ExecutionResource, answer)
+
+    async def turn(
+        self,
+        session_id: str,
+        *,
+        text: str | None = None,
+        audio: bytes | None = None,
+        reply_format: str | None = None,
+        timeout_ms: int | None = None,
+        idempotency_key: str | None = None,
+    ) -> TurnResponse:
+        """Says a whole turn and returns the answer to it: for sessions that are declared with ``audio_turns``.
+
+        ``audio`` is a WAV file, or Opus in an Ogg file; ``reply_format`` is ``wav`` (as when it is left out), ``pcm16``
+        or ``none``.
+        The sound of the answer is ``turn_sound(answer)``. Cancelling the task ends the answer at the provider. Raises
+        ParleyError ``aborted`` while another turn is answered, ``failed_precondition`` for a session of another
+        transport, ``deadline_exceeded``, and what the provider failed with.
+        """
+        body: dict[str, Any] = {"text": text, "reply_format": reply_format, "timeout_ms": timeout_ms}
+        if audio is not None:
+            body["audio"] = {"format": sound_format(audio), "data": base64.b64encode(audio).decode()}
+        answer = await self._http.json(
+            "POST",
+            _session(session_id, "turns"),
+            body={name: value for name, value in body.items() if value is not None},
+            idempotency_key=idempotency_key,
+            timeout_ms=_TURN_TIMEOUT_MS,
+        )
+        return cast(TurnResponse, answer)
 
     async def events(self, session_id: str, *, after: int = 0, limit: int | None = None) -> dict[str, Any]:
         """One page of the log after entry ``after``: ``events``, ``last_seq``, ``has_more``."""

@@ -1,6 +1,6 @@
 import type { AudioFormat } from '../wire.ts';
 import { decodeAlaw, decodeMulaw, encodeAlaw, encodeMulaw } from './g711.ts';
-import { resample } from './resample.ts';
+import { resample } from '@parley/transport/audio';
 
 /** Samples a second of a wire format. */
 export function rateOf(format: AudioFormat): number {

@@ -6,8 +6,7 @@ import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type Browser, chromium, type Page } from 'playwright-core';
-import { resample } from '../audio/resample.ts';
-import { writeWav } from '../audio/wav.ts';
+import { resample, writeWav } from '@parley/transport/audio';
 import { decodeSpeech } from '../speech.ts';
 import type { ServerEvent, Wire } from '../wire.ts';
 

@@ -1,4 +1,4 @@
-import { resample } from '../audio/resample.ts';
+import { resample } from '@parley/transport/audio';
 
 // The caller's sound, at whatever rate it comes, as the 24 kHz that sessions hear; pieces are joined without a seam.
 

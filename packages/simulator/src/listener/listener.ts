@@ -3,6 +3,7 @@ import { createServer as createTlsServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { type WebSocket, WebSocketServer } from 'ws';
+import type { Chat } from '../chat/chat.ts';
 import type { Clock } from '../clock.ts';
 import type { Calls } from '../call/calls.ts';
 import type { FaultPlan } from '../faults.ts';
@@ -20,6 +21,7 @@ const PAYLOAD_BYTES_MAX = 24 * 1024 * 1024;
 
 export interface Door {
   access: Access;
+  chat: Chat;
   secrets: ClientSecrets;
   faults: FaultPlan;
   clock: Clock;
@@ -44,7 +46,9 @@ export async function listen(
   certificate: Certificate | null,
   door: Door,
 ): Promise<Listener> {
-  const answer = (request: IncomingMessage, response: ServerResponse) => rest(request, response, door);
+  const answer = (request: IncomingMessage, response: ServerResponse) => {
+    if (!door.chat.answer(request, response)) rest(request, response, door);
+  };
   const server: Server = certificate ? createTlsServer(certificate, answer) : createServer(answer);
   const sockets = new WebSocketServer({
     noServer: true,

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { Lru, Remembered } from '../lru.ts';
-import { resample } from '../audio/resample.ts';
+import { resample } from '@parley/transport/audio';
 import type { Band } from './coder-worker.ts';
 import { decodeMessages, encodeMessage } from './coder.ts';
 

@@ -919,7 +919,7 @@ class SessionDrainingEvent(TypedDict):
     deadline_ms: float
 
 
-SessionEvent: TypeAlias = "SessionCreatedEvent | SessionUpdatedEvent | SessionDrainingEvent | SessionClosingEvent | SessionClosedEvent | ProviderConnectedEvent | ProviderDisconnectedEvent | ProviderFailedEvent | ProviderRenewedEvent | CallOfferedEvent | CallCreatedEvent | CallFailedEvent | CallEndedEvent | MediaConnectedEvent | SidebandAttachedEvent | SidebandLostEvent | SessionTamperedEvent | SessionRestoredEvent | ClientAttachedEvent | ClientDetachedEvent | ClientRejectedEvent | HandlerAttachedEvent | HandlerDetachedEvent | HandlerCompletedEvent | HandlerFailedEvent | SpeechStartedEvent | SpeechStoppedEvent | TurnStartedEvent | TurnCompletedEvent | TranscriptCompletedEvent | ResponseStartedEvent | ResponseCompletedEvent | ResponseInterruptedEvent | ResponsePlayedEvent | ItemTruncatedEvent | SayRequestedEvent | SayCompletedEvent | InputInjectedEvent | ToolCalledEvent | ToolRejectedEvent | ToolDispatchedEvent | ToolCompletedEvent | ToolAnsweredEvent | LimitReachedEvent | TimerFiredEvent"
+SessionEvent: TypeAlias = "SessionCreatedEvent | SessionUpdatedEvent | SessionDrainingEvent | SessionClosingEvent | SessionClosedEvent | ProviderConnectedEvent | ProviderDisconnectedEvent | ProviderFailedEvent | ProviderRenewedEvent | CallOfferedEvent | CallCreatedEvent | CallFailedEvent | CallEndedEvent | MediaConnectedEvent | SidebandAttachedEvent | SidebandLostEvent | SessionTamperedEvent | SessionRestoredEvent | ClientAttachedEvent | ClientDetachedEvent | ClientRejectedEvent | HandlerAttachedEvent | HandlerDetachedEvent | HandlerCompletedEvent | HandlerFailedEvent | TurnRequestedEvent | SpeechStartedEvent | SpeechStoppedEvent | TurnStartedEvent | TurnCompletedEvent | TranscriptCompletedEvent | ResponseStartedEvent | ResponseCompletedEvent | ResponseInterruptedEvent | ResponsePlayedEvent | ItemTruncatedEvent | SayRequestedEvent | SayCompletedEvent | InputInjectedEvent | ToolCalledEvent | ToolRejectedEvent | ToolDispatchedEvent | ToolCompletedEvent | ToolAnsweredEvent | LimitReachedEvent | TimerFiredEvent"
 
 
 class SessionEventFrame(TypedDict):
@@ -1068,6 +1068,7 @@ class SessionUrls(TypedDict):
     realtime_call: NotRequired[str]
     events: str
     tools: str
+    turns: NotRequired[str]
     close: str
     workflow: str
 
@@ -1238,6 +1239,8 @@ class TransportCapability(TypedDict):
     modalities: list[Literal["audio", "text", "image"]]
     turn_detection: list[Literal["server_vad", "semantic_vad"]]
     push_to_talk: bool
+    default_model: NotRequired[str]
+    default_voice: NotRequired[str]
 
 
 
@@ -1262,6 +1265,56 @@ class TurnCompletedEvent(TypedDict):
 TurnDetection: TypeAlias = "ServerVad | SemanticVad"
 
 
+class TurnRequest(TypedDict):
+    """A whole turn of the user."""
+
+    text: NotRequired[str]
+    audio: NotRequired[TurnRequestAudio]
+    reply_format: NotRequired[Literal["none", "pcm16", "wav"]]
+    timeout_ms: NotRequired[int]
+
+
+
+class TurnRequestAudio(TypedDict):
+    format: Literal["opus", "pcm16", "wav"]
+    data: str
+    sample_rate: NotRequired[int]
+
+
+
+class TurnRequestedEvent(TypedDict):
+    """A client sent a whole turn in one request. What is being said is over."""
+
+    type: Literal["turn.requested"]
+    item_id: str
+    source: Literal["audio", "text"]
+    audio_ms: NotRequired[float]
+
+
+
+class TurnResponse(TypedDict):
+    """The answer to a turn."""
+
+    session_id: str
+    turn_id: str
+    user_text: str
+    text: str
+    audio: NotRequired[TurnResponseAudio]
+    interrupted: bool
+    tool_calls: list[TurnToolCall]
+    usage: NotRequired[Usage]
+    duration_ms: float
+
+
+
+class TurnResponseAudio(TypedDict):
+    format: Literal["pcm16", "wav"]
+    sample_rate: int
+    audio_ms: float
+    data: str
+
+
+
 class TurnStartedEvent(TypedDict):
     """A turn began."""
 
@@ -1269,6 +1322,16 @@ class TurnStartedEvent(TypedDict):
     turn_id: str
     item_id: NotRequired[str]
     source: Literal["audio", "text"]
+
+
+
+class TurnToolCall(TypedDict):
+    call_id: str
+    name: str
+    status: Literal["succeeded", "failed", "cancelled", "timed_out", "unknown", "rejected"]
+    output: NotRequired[Json]
+    error: NotRequired[ErrorObject]
+    duration_ms: NotRequired[float]
 
 
 

@@ -9,6 +9,7 @@ from typing_extensions import TypedDict
 
 from parley.contract.types import (
     AddTextCommand,
+    CancelCommand,
     ErrorObject,
     RespondCommand,
     RestoreCommand,
@@ -38,7 +39,15 @@ class ProviderConnectEffect(TypedDict):
 
 class ProviderSendEffect(TypedDict):
     kind: Literal["provider.send"]
-    command: UpdateCommand | AddTextCommand | RespondCommand | SayCommand | ToolOutputCommand | RestoreCommand
+    command: (
+        UpdateCommand
+        | AddTextCommand
+        | CancelCommand
+        | RespondCommand
+        | SayCommand
+        | ToolOutputCommand
+        | RestoreCommand
+    )
 
 
 class ExecutionDispatchEffect(TypedDict):

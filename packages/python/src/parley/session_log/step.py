@@ -14,7 +14,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple, cast
 
 from parley.contract import LIMITS, TIMES
-from parley.contract.types import ErrorObject, SessionDeclaration, UpdateCommand, UpdateCommandToolsItem
+from parley.contract.types import CancelCommand, ErrorObject, SessionDeclaration, UpdateCommand, UpdateCommandToolsItem
 
 from . import calls, responses, tools
 from .effects import Effect, Record, TimerSetEffect, clear_timer, record, set_timer
@@ -126,6 +126,18 @@ def _client_detached(state: SessionState, entry: Record) -> list[Effect]:
     if entry["code"] in _HUNG_UP and state.clients == 0:
         return close(state, "client_left", "client")
     return [_idle(state)]
+
+
+def _turn_requested(state: SessionState, entry: Record) -> list[Effect]:
+    """A whole turn is here: whatever is being said is over, as when the user begins to speak."""
+    answer, wanted = state.response, state.creating
+    stop: list[Effect] = []
+    if state.phase == "live" and (answer is not None or wanted is not None):
+        cancel: CancelCommand = {"type": "cancel"}
+        if answer is not None:
+            cancel["response_id"] = answer.response_id
+        stop.append({"kind": "provider.send", "command": cancel})
+    return [_idle(state), *_connect(state), *stop, *responses.interrupted(state, entry["at_ms"])]
 
 
 def _speech_started(state: SessionState, entry: Record) -> list[Effect]:
@@ -261,6 +273,7 @@ _EFFECTS: dict[str, Callable[[SessionState, Record], list[Effect]]] = {
     "session.tampered": calls.tampered,
     "client.attached": _client_attached,
     "client.detached": _client_detached,
+    "turn.requested": _turn_requested,
     "speech.started": _speech_started,
     "speech.stopped": _speech_stopped,
     "turn.completed": _turn_completed,

@@ -17,6 +17,12 @@ export interface Wav {
   samples: Int16Array;
 }
 
+/** What a reader is willing to hold. */
+export interface WavLimits {
+  /** A longer file is refused before its samples are read. */
+  ms_max?: number;
+}
+
 interface Layout {
   format: number;
   channels: number;
@@ -32,7 +38,7 @@ function broken(message: string): ParleyError {
  * Reads a WAV file and mixes it to mono. A data chunk whose stated length runs past the end (a recorder that was
  * killed, or a stream) is read as far as it goes. Throws `invalid_argument` for anything else that is not a WAV.
  */
-export function readWav(bytes: Uint8Array): Wav {
+export function readWav(bytes: Uint8Array, { ms_max = Number.POSITIVE_INFINITY }: WavLimits = {}): Wav {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   if (bytes.length < 12 || tag(view, 0) !== 'RIFF' || tag(view, 8) !== 'WAVE') {
     throw broken('expected RIFF and WAVE at the start');
@@ -46,6 +52,10 @@ export function readWav(bytes: Uint8Array): Wav {
     if (name === 'fmt ') layout = readLayout(view, body, size);
     if (name === 'data') {
       if (!layout) throw broken('expected a fmt chunk before the data chunk');
+      const ms = (size * 8000) / (layout.bits * layout.channels * layout.sampleRate);
+      if (ms > ms_max) {
+        throw new ParleyError('invalid_argument', `a sound may have at most ${ms_max} ms, got ${Math.round(ms)}`);
+      }
       return { sampleRate: layout.sampleRate, channels: layout.channels, samples: mix(view, body, size, layout) };
     }
     at = body + stated + (stated % 2);
