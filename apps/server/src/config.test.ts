@@ -11,6 +11,9 @@ test('everything that can be set has its variable', () => {
     PARLEY_DRAIN_MS: '5000',
     PARLEY_LIMITS: 'sessions_max=7, agent_resume_ms=900',
     PARLEY_LOG_LEVEL: 'warn',
+    PARLEY_ICE_SERVERS: '[{"urls":"stun:s.example:3478"},{"urls":["turn:t.example"],"username":"u","credential":"c"}]',
+    PARLEY_RTC_PORTS: '50000-50999',
+    PARLEY_RTC_HOST: '0.0.0.0',
     OPENAI_API_KEY: 'sk-x',
     PARLEY_SIMULATOR_URL: 'http://127.0.0.1:1/v1',
   });
@@ -23,6 +26,8 @@ test('everything that can be set has its variable', () => {
     drain_ms: 5000,
     limits: { sessions_max: 7, agent_resume_ms: 900, sockets_max: 20_000 },
     log_level: 'warn',
+    ice_servers: [{ urls: ['stun:s.example:3478'] }, { urls: ['turn:t.example'], username: 'u', credential: 'c' }],
+    rtc: { host: '0.0.0.0', range: [50_000, 50_999], one: null },
     providers: {
       openai: { base_url: 'https://api.openai.com/v1', key: 'sk-x' },
       simulator: { base_url: 'http://127.0.0.1:1/v1' },
@@ -38,6 +43,13 @@ test.each([
   { PARLEY_LIMITS: 'sessions_max=-1' },
   { PARLEY_LIMITS: '__proto__=1' },
   { PARLEY_LOG_LEVEL: 'loud' },
+  { PARLEY_ICE_SERVERS: 'stun:s.example' },
+  { PARLEY_ICE_SERVERS: '{"urls":[]}' },
+  { PARLEY_ICE_SERVERS: '[{"urls":"http://s.example"}]' },
+  { PARLEY_ICE_SERVERS: '[{"urls":"turn:t.example","username":"u"}]' },
+  { PARLEY_RTC_PORTS: '0' },
+  { PARLEY_RTC_PORTS: '50001-50000' },
+  { PARLEY_RTC_PORTS: 'any' },
 ])('a value that cannot be is refused: %j', (env) => {
   expect(() => completeConfig(optionsFromEnv(env))).toThrow(expect.objectContaining({ code: 'invalid_argument' }));
 });

@@ -23,6 +23,9 @@ POST /api/v1/sessions/{id}/turns
 POST /api/v1/sessions/{id}/say
 POST /api/v1/sessions/{id}/inject
 POST /api/v1/sessions/{id}/update
+POST /api/v1/sessions/{id}/realtime-offer
+GET /api/v1/sessions/{id}/realtime-call
+DELETE /api/v1/sessions/{id}/realtime-call
 POST /api/v1/sessions/{id}/close
 POST /api/v1/execute/{target}
 POST /api/v1/execute/async/{target}

@@ -2,7 +2,7 @@
 
 import { type EventRecord, heardText, type ModelCommandOf } from '@parley/core';
 
-type Line = ModelCommandOf<'add_text'> & { response_id?: string; heard_ms?: number };
+type Line = ModelCommandOf<'add_text'> & { response_id?: string; heard_ms?: number; audio_ms?: number };
 
 /** The newest that are kept. */
 const LINES_MAX = 64;
@@ -33,10 +33,10 @@ export class History {
         }
         break;
       case 'response.interrupted':
-        this.#heard(record.response_id, record.played_ms);
+        this.#of(record.response_id, { heard_ms: record.played_ms });
         break;
       case 'response.completed':
-        this.#cut(record.response_id, record.audio_ms);
+        this.#of(record.response_id, { audio_ms: record.audio_ms });
         break;
       default:
     }
@@ -56,16 +56,13 @@ export class History {
     }
   }
 
-  #heard(response_id: string, heard_ms: number): void {
-    for (const line of this.#lines) if (line.response_id === response_id) line.heard_ms ??= heard_ms;
-  }
-
-  /** The user did not hear all of it, so the model did not say all of it. */
-  #cut(response_id: string, audio_ms: number): void {
+  /** The user did not hear all of it, so the model did not say all of it. Which is known first depends on the pace. */
+  #of(response_id: string, known: Pick<Line, 'heard_ms' | 'audio_ms'>): void {
     for (const line of this.#lines) {
-      if (line.response_id === response_id && line.heard_ms !== undefined) {
-        line.text = heardText(line.text, line.heard_ms, audio_ms);
-      }
+      if (line.response_id !== response_id) continue;
+      Object.assign(line, known);
+      const { text, heard_ms, audio_ms } = line;
+      if (heard_ms !== undefined && audio_ms !== undefined) line.text = heardText(text, heard_ms, audio_ms);
     }
   }
 }
