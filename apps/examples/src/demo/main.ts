@@ -25,7 +25,7 @@ try {
 }
 
 async function demonstrate(options: Options): Promise<void> {
-  const { once, json, agent, transport, audio, port, data } = options;
+  const { once, json, agent, transport, provider, audio, port, data } = options;
   // With --json stdout is for the one line; people read stderr.
   const screen = new Screen(json ? process.stderr : process.stdout);
   const told = stopOnSignal(screen);
@@ -39,6 +39,7 @@ async function demonstrate(options: Options): Promise<void> {
       data: directory,
       language: agent,
       transport,
+      provider,
       progress: (line) => screen.line(`  ${line}`),
     });
     screen.heading(`A call to ${TARGET}`);

@@ -8,6 +8,7 @@ import { ParleyClient } from '@parley/client';
 import { ParleyError } from '@parley/core';
 import { optionsFromEnv, type RunningServer, startServer } from '@parley/server';
 import { parseScript, type Simulator, startSimulator } from '@parley/simulator';
+import { COUNTERPARTS } from './counterparts.ts';
 import type { AgentLanguage } from './languages.ts';
 import type { Transport } from './options.ts';
 
@@ -48,11 +49,21 @@ export interface PartsOptions {
   language?: AgentLanguage;
   /** Of the sessions that the example agent declares. Default `websocket`. */
   transport?: Transport;
+  /** Of the same sessions; the simulator plays it. Default `simulator`. */
+  provider?: string;
   progress: (line: string) => void;
 }
 
 /** Starts everything, or stops what it started and throws. */
-export async function startParts({ port, data, key, language, transport, progress }: PartsOptions): Promise<Parts> {
+export async function startParts({
+  port,
+  data,
+  key,
+  language,
+  transport,
+  provider = 'simulator',
+  progress,
+}: PartsOptions): Promise<Parts> {
   const stops: (() => Promise<unknown>)[] = [];
   const stop = async (): Promise<void> => {
     for (const one of stops.splice(0).reverse()) await one();
@@ -72,6 +83,7 @@ export async function startParts({ port, data, key, language, transport, progres
       providers: {
         ...optionsFromEnv(process.env).providers,
         simulator: { base_url: `${simulator.url}/v1`, key: 'simulator' },
+        [provider]: { base_url: `${simulator.url}${COUNTERPARTS[provider]}`, key: 'simulator' },
       },
     }).catch(explain);
     stops.push(() => server.close());
@@ -87,6 +99,7 @@ export async function startParts({ port, data, key, language, transport, progres
           ...process.env,
           PARLEY_URL: server.url,
           PARLEY_KEY: key ?? '',
+          PARLEY_EXAMPLE_PROVIDER: provider,
           PARLEY_EXAMPLE_TRANSPORT: transport ?? 'websocket',
         },
         // What the agent prints is no part of the conversation, nor of the one line of --json.

@@ -135,6 +135,21 @@ test.for(AGENT_LANGUAGES.filter((one) => one !== 'typescript'))(
   },
 );
 
+test.for(['gemini', 'openai_live', 'openrouter', 'xai'])(
+  '%s takes the same call in its own protocol',
+  async (provider) => {
+    const report = await reportOf(start('--once', '--json', '--provider', provider));
+    expect(report).toMatchObject({ turns: 1, tool_calls: 1, workflow_nodes: 3 });
+    expect(await heard(report)).toBe('Order 42 is a walnut desk. It ships on Friday.');
+  },
+);
+
+test('gemini, which has no WebRTC, takes the same call over a bridge', async () => {
+  const report = await reportOf(start('--once', '--json', '--provider', 'gemini', '--transport', 'webrtc'));
+  expect(report).toMatchObject({ transport: 'webrtc', turns: 1, tool_calls: 1, workflow_nodes: 3 });
+  expect(await heard(report)).toBe('Order 42 is a walnut desk. It ships on Friday.');
+});
+
 test('--audio says the words of a telephone recording, and the answer is about them', async () => {
   const file = wav('telephone.wav', await encodeSpeech('where is order 44', { sampleRate: 8000 }), 8000);
   const run = start('--once', '--json', '--audio', file);
@@ -165,6 +180,20 @@ test('what cannot be said is told in one line, with exit code 2', async () => {
     expect(await run.ended).toBe(2);
     expect(run.stderr()).toMatch(complaint);
     expect(run.stdout()).toBe('');
+  }
+  for (const [args, complaint] of [
+    [
+      ['--provider', 'acme'],
+      "--provider must be one of azure_openai, gemini, openai, openai_compatible, openai_live, openrouter, simulator, xai; got 'acme'",
+    ],
+    [
+      ['--provider', 'gemini', '--transport', 'audio_turns'],
+      "gemini has the transports webrtc, websocket; got 'audio_turns'",
+    ],
+  ] as const) {
+    const refused = start('--once', ...args);
+    expect(await refused.ended).toBe(2);
+    expect(refused.stderr()).toContain(complaint);
   }
   const run = start('--json');
   expect(await run.ended).toBe(2);
