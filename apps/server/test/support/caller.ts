@@ -115,7 +115,12 @@ export class Caller implements AsyncDisposable {
         if (frame.type === type && fits(frame)) return frame;
       }
       if (this.#over) {
-        throw new Error(`no ${type} before the end, after ${this.frames.slice(-10).map((one) => one.type)}`);
+        throw new Error(
+          `no ${type} before the end, after ${this.frames
+            .slice(-10)
+            .map((one) => one.type)
+            .join(', ')}`,
+        );
       }
       await this.#woken();
     }
