@@ -6,6 +6,7 @@ import { executions, starts } from './groups/http.ts';
 import { languages } from './groups/languages.ts';
 import { memory } from './groups/memory.ts';
 import { registration } from './groups/registration.ts';
+import { realtime } from './groups/realtime.ts';
 import { relay } from './groups/relay.ts';
 import { webrtc } from './groups/webrtc.ts';
 import { turns } from './groups/turns.ts';
@@ -20,6 +21,7 @@ const GROUPS: Record<string, (progress: (line: string) => void) => Promise<Metri
   languages,
   webrtc,
   turns,
+  realtime,
 };
 
 const args = process.argv.slice(2).filter((arg) => arg !== '--');

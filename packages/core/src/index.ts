@@ -75,6 +75,7 @@ export {
 } from './declaration.ts';
 export { type JsonSchema, type SchemaLike, toJsonSchema } from './json-schema.ts';
 export { checkInputSchema, inputProblem } from './tool-input.ts';
+export { compileType, type Parsed, type Type, type Unparsed } from './type.ts';
 // the session
 export type { Effect, PerformedEffect, Timer } from './session/effects.ts';
 export { type Folded, fold, replay } from './session/fold.ts';

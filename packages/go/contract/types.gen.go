@@ -4,6 +4,13 @@ package contract
 
 import "encoding/json"
 
+// AddItemCommand is a part of the contract.
+type AddItemCommand struct {
+	Type           string     `json:"type"`
+	Item           JsonObject `json:"item"`
+	PreviousItemID *string    `json:"previous_item_id,omitzero"`
+}
+
 // AddTextCommand is a part of the contract.
 type AddTextCommand struct {
 	Type string `json:"type"`
@@ -273,6 +280,12 @@ type CreateKeyResponse struct {
 	Key         string   `json:"key"`
 }
 
+// DeleteItemCommand is a part of the contract.
+type DeleteItemCommand struct {
+	Type   string `json:"type"`
+	ItemID string `json:"item_id"`
+}
+
 // ErrorBody is a part of the contract.
 type ErrorBody struct {
 	Error ErrorObject `json:"error"`
@@ -445,12 +458,21 @@ type InjectRequest struct {
 	Respond *bool  `json:"respond,omitzero"`
 }
 
-// InputInjectedEvent: Text was put into the conversation.
+// InputInjectedEvent: Text was put into the conversation, or a whole `item` of which `text` is what it says.
 type InputInjectedEvent struct {
-	Type    string `json:"type"`
-	Text    string `json:"text"`
-	Respond bool   `json:"respond"`
-	By      string `json:"by"`
+	Type           string     `json:"type"`
+	Text           string     `json:"text"`
+	Respond        bool       `json:"respond"`
+	By             string     `json:"by"`
+	Item           JsonObject `json:"item,omitzero"`
+	PreviousItemID *string    `json:"previous_item_id,omitzero"`
+}
+
+// InterruptionRequestedEvent: Somebody other than the user cuts the answer. `played_ms` is what had been heard of it, where a player says it.
+type InterruptionRequestedEvent struct {
+	Type     string   `json:"type"`
+	PlayedMS *float64 `json:"played_ms,omitzero"`
+	By       string   `json:"by"`
 }
 
 // ItemTruncatedEvent: The unheard part of an answer was removed.
@@ -494,7 +516,7 @@ type MediaConnectedEvent struct {
 }
 
 // ModelCommand is a part of the contract.
-// One of UpdateCommand, AddTextCommand, RespondCommand, SayCommand, CancelCommand, TruncateCommand, RestoreCommand, ToolOutputCommand, told apart by "type".
+// One of UpdateCommand, AddTextCommand, AddItemCommand, DeleteItemCommand, RespondCommand, SayCommand, CancelCommand, TruncateCommand, RestoreCommand, ToolOutputCommand, told apart by "type".
 type ModelCommand = json.RawMessage
 
 // NoteRequest is a part of the contract.
@@ -578,6 +600,14 @@ type ProviderFailedEvent struct {
 	Error        ErrorObject `json:"error"`
 	CommandID    *string     `json:"command_id,omitzero"`
 	ProviderCode *string     `json:"provider_code,omitzero"`
+}
+
+// ProviderReconnectingEvent: The connection to the provider ended, and another one takes its place. `respond` asks again for an answer that was cut.
+type ProviderReconnectingEvent struct {
+	Type    string `json:"type"`
+	Code    Int    `json:"code"`
+	Reason  string `json:"reason"`
+	Respond bool   `json:"respond"`
 }
 
 // ProviderRenewedEvent: Another connection to the provider took the place of the one before, between two turns.
@@ -791,7 +821,7 @@ type SessionDrainingEvent struct {
 }
 
 // SessionEvent is a part of the contract.
-// One of SessionCreatedEvent, SessionUpdatedEvent, SessionDrainingEvent, SessionClosingEvent, SessionClosedEvent, ProviderConnectedEvent, ProviderDisconnectedEvent, ProviderFailedEvent, ProviderRenewedEvent, CallOfferedEvent, CallCreatedEvent, CallFailedEvent, CallEndedEvent, MediaConnectedEvent, SidebandAttachedEvent, SidebandLostEvent, SessionTamperedEvent, SessionRestoredEvent, ClientAttachedEvent, ClientDetachedEvent, ClientRejectedEvent, HandlerAttachedEvent, HandlerDetachedEvent, HandlerCompletedEvent, HandlerFailedEvent, TurnRequestedEvent, SpeechStartedEvent, SpeechStoppedEvent, TurnStartedEvent, TurnCompletedEvent, TranscriptCompletedEvent, ResponseStartedEvent, ResponseCompletedEvent, ResponseInterruptedEvent, ResponsePlayedEvent, ItemTruncatedEvent, SayRequestedEvent, SayCompletedEvent, InputInjectedEvent, ToolCalledEvent, ToolRejectedEvent, ToolDispatchedEvent, ToolCompletedEvent, ToolAnsweredEvent, LimitReachedEvent, TimerFiredEvent, told apart by "type".
+// One of SessionCreatedEvent, SessionUpdatedEvent, SessionDrainingEvent, SessionClosingEvent, SessionClosedEvent, ProviderConnectedEvent, ProviderDisconnectedEvent, ProviderFailedEvent, ProviderRenewedEvent, CallOfferedEvent, CallCreatedEvent, CallFailedEvent, CallEndedEvent, MediaConnectedEvent, SidebandAttachedEvent, SidebandLostEvent, SessionTamperedEvent, SessionRestoredEvent, ProviderReconnectingEvent, ClientAttachedEvent, ClientDetachedEvent, ClientRejectedEvent, HandlerAttachedEvent, HandlerDetachedEvent, HandlerCompletedEvent, HandlerFailedEvent, TurnRequestedEvent, SpeechStartedEvent, SpeechStoppedEvent, TurnStartedEvent, TurnCompletedEvent, TranscriptCompletedEvent, ResponseStartedEvent, ResponseCompletedEvent, ResponseInterruptedEvent, ResponsePlayedEvent, InterruptionRequestedEvent, ItemTruncatedEvent, SayRequestedEvent, SayCompletedEvent, InputInjectedEvent, ToolCalledEvent, ToolRejectedEvent, ToolDispatchedEvent, ToolCompletedEvent, ToolAnsweredEvent, LimitReachedEvent, TimerFiredEvent, told apart by "type".
 type SessionEvent = json.RawMessage
 
 // SessionEventFrame: An entry of the log that a handler needs.
@@ -905,14 +935,16 @@ type SessionUpdateFrame struct {
 	Tools         []string      `json:"tools,omitzero"`
 }
 
-// SessionUpdatedEvent: The server changed what the model was told.
+// SessionUpdatedEvent: What the model was told has changed. `tools` narrows; `resolved_tools` are those of another agent, and an answer that is being generated keeps the ones it began with.
 type SessionUpdatedEvent struct {
-	Type          string        `json:"type"`
-	Instructions  *string       `json:"instructions,omitzero"`
-	Voice         *string       `json:"voice,omitzero"`
-	TurnDetection TurnDetection `json:"turn_detection,omitzero"`
-	Tools         []string      `json:"tools,omitzero"`
-	By            string        `json:"by"`
+	Type          string         `json:"type"`
+	Instructions  *string        `json:"instructions,omitzero"`
+	Voice         *string        `json:"voice,omitzero"`
+	TurnDetection TurnDetection  `json:"turn_detection,omitzero"`
+	Tools         []string       `json:"tools,omitzero"`
+	ResolvedTools []ResolvedTool `json:"resolved_tools,omitzero"`
+	Settings      JsonObject     `json:"settings,omitzero"`
+	By            string         `json:"by"`
 }
 
 // SessionUrls: Paths on the server that answered; nothing is built from a Host header.
@@ -1011,7 +1043,7 @@ type ToolCalledEvent struct {
 	Source      string  `json:"source"`
 }
 
-// ToolCompletedEvent: The function ended, one way or another. Once for each call.
+// ToolCompletedEvent: The function ended, one way or another. Once for each call. Without `respond: false` the model answers the output.
 type ToolCompletedEvent struct {
 	Type        string       `json:"type"`
 	CallID      string       `json:"call_id"`
@@ -1021,6 +1053,7 @@ type ToolCompletedEvent struct {
 	Output      Json         `json:"output,omitzero"`
 	Error       *ErrorObject `json:"error,omitzero"`
 	DurationMS  float64      `json:"duration_ms"`
+	Respond     *bool        `json:"respond,omitzero"`
 }
 
 // ToolDispatchedEvent: The call was admitted and goes to its function.
@@ -1165,6 +1198,7 @@ type UpdateCommand struct {
 	Voice         *string                   `json:"voice,omitzero"`
 	TurnDetection TurnDetection             `json:"turn_detection,omitzero"`
 	Tools         []UpdateCommandToolsEntry `json:"tools,omitzero"`
+	Settings      JsonObject                `json:"settings,omitzero"`
 }
 
 // UpdateCommandToolsEntry is a part of the contract.

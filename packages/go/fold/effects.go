@@ -22,8 +22,8 @@ type ConnectProvider struct{}
 
 // SendCommand tells the provider something.
 type SendCommand struct {
-	// Command is a contract.UpdateCommand, AddTextCommand, RespondCommand, SayCommand, ToolOutputCommand or
-	// RestoreCommand.
+	// Command is a contract.UpdateCommand, AddTextCommand, AddItemCommand, RespondCommand, SayCommand, CancelCommand,
+	// ToolOutputCommand or RestoreCommand.
 	Command any `json:"command"`
 }
 

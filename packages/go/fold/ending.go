@@ -99,7 +99,7 @@ func (s *stepping) close(event contract.SessionClosingEvent) {
 	for _, say := range s.Says {
 		s.cut(say.SayID, "")
 	}
-	s.Says, s.WaitingTexts = []Say{}, []string{}
+	s.Says, s.WaitingCommands = []Say{}, []any{}
 	s.WaitingUpdate, s.Playing, s.Creating, s.Response = nil, nil, nil, nil
 	s.RespondWanted = false
 	for _, timer := range []string{"duration", "idle", "playback", "creating", "handler"} {

@@ -161,6 +161,15 @@ func (s *stepping) truncated(event contract.ItemTruncatedEvent) {
 	}
 }
 
+// interruptionRequested: somebody other than the user cuts the answer, whatever the declaration says of interruptions.
+func (s *stepping) interruptionRequested(event contract.InterruptionRequestedEvent) {
+	// Once: an answer that was interrupted already is being cancelled.
+	if s.Response != nil && s.Response.InterruptedMS == nil {
+		s.send(contract.CancelCommand{Type: "cancel", ResponseID: &s.Response.ResponseID})
+	}
+	s.interrupted(event.PlayedMS)
+}
+
 func (s *stepping) speechStarted(event contract.SpeechStartedEvent) {
 	s.UserSpeaking = true
 	s.idle()

@@ -22,8 +22,8 @@ type State struct {
 	EnabledTools []string                `json:"enabled_tools"`
 	// Connecting is true when the provider was asked for and is not there yet.
 	Connecting bool `json:"connecting"`
-	// WaitingTexts were injected, and wait for the provider.
-	WaitingTexts []string `json:"waiting_texts"`
+	// WaitingCommands are inputs, and outputs of tools, that wait for it.
+	WaitingCommands []any `json:"waiting_commands"`
 	// WaitingUpdate are the changes that came while it was being connected.
 	WaitingUpdate *contract.UpdateCommand `json:"waiting_update"`
 	Clients       int                     `json:"clients"`
@@ -58,6 +58,10 @@ type ActiveResponse struct {
 	StartedAtMS float64 `json:"started_at_ms"`
 	// InterruptedMS is how much of it was heard when the user spoke over it; nil when nobody did.
 	InterruptedMS *float64 `json:"interrupted_ms"`
+	// Tools are those that it began with, when others took their place since.
+	Tools []contract.ResolvedTool `json:"tools,omitempty"`
+	// schemas are those of Tools as the log has them.
+	schemas map[string]json.RawMessage
 }
 
 // PlayingResponse is an answer that was generated and is still being heard: models generate faster than real time.
@@ -165,7 +169,7 @@ func (c *Calls) UnmarshalJSON(text []byte) error {
 // Initial is the state before the first entry.
 func Initial() State {
 	return State{
-		Phase: "new", Tools: []contract.ResolvedTool{}, EnabledTools: []string{}, WaitingTexts: []string{}, Says: []Say{},
+		Phase: "new", Tools: []contract.ResolvedTool{}, EnabledTools: []string{}, WaitingCommands: []any{}, Says: []Say{},
 		Calls: Calls{}, Answered: []string{}, Handler: "none", Usage: map[string]float64{},
 	}
 }

@@ -65,7 +65,10 @@ func (s *stepping) take(entry Record) error {
 		}
 		return handle(entry, s.keepSchemas)
 	case "session.updated":
-		return handle(entry, s.updated)
+		if err := handle(entry, s.updated); err != nil {
+			return err
+		}
+		return handle(entry, s.resolvedSchemas)
 	case "session.closing":
 		return handle(entry, s.close)
 	case "session.closed":
@@ -74,6 +77,8 @@ func (s *stepping) take(entry Record) error {
 		s.providerConnected()
 	case "provider.disconnected":
 		return handle(entry, s.providerLost)
+	case "provider.reconnecting":
+		return handle(entry, s.reconnecting)
 	case "provider.failed":
 		return handle(entry, s.providerFailed)
 	case "call.offered":
@@ -122,6 +127,8 @@ func (s *stepping) take(entry Record) error {
 		return handle(entry, s.responseCompleted)
 	case "response.played":
 		return handle(entry, s.responsePlayed)
+	case "interruption.requested":
+		return handle(entry, s.interruptionRequested)
 	case "item.truncated":
 		return handle(entry, s.truncated)
 	case "say.requested":
@@ -162,15 +169,9 @@ func (s *stepping) created(event contract.SessionCreatedEvent) {
 }
 
 func (s *stepping) keepSchemas(event struct {
-	Tools []struct {
-		Name   string          `json:"name"`
-		Schema json.RawMessage `json:"input_schema"`
-	} `json:"tools"`
+	Tools []toolSchema `json:"tools"`
 }) {
-	s.schemas = make(map[string]json.RawMessage, len(event.Tools))
-	for _, tool := range event.Tools {
-		s.schemas[tool.Name] = tool.Schema
-	}
+	s.schemas = schemasOf(event.Tools)
 }
 
 func (s *stepping) limits() contract.SessionLimits {
@@ -199,28 +200,69 @@ func (s *stepping) providerConnected() {
 		s.send(*s.WaitingUpdate)
 	}
 	s.WaitingUpdate = nil
-	for _, words := range s.WaitingTexts {
-		s.addText(words)
+	for _, command := range s.WaitingCommands {
+		s.send(command)
+		// The output of a tool is its call's one answer.
+		if callID, ok := answered(command); ok {
+			s.record(contract.ToolAnsweredEvent{Type: "tool.answered", CallID: callID})
+		}
 	}
-	s.WaitingTexts = []string{}
+	s.WaitingCommands = []any{}
 	s.flush()
+}
+
+// answered is the call that a command answers. A state that was read from JSON holds its commands as objects.
+func answered(command any) (string, bool) {
+	switch one := command.(type) {
+	case contract.ToolOutputCommand:
+		return one.CallID, true
+	case map[string]any:
+		callID, _ := one["call_id"].(string)
+		return callID, one["type"] == "tool_output"
+	}
+	return "", false
+}
+
+// reconnecting: a connection is replaced by another one, and what was asked of the first is asked of the second.
+func (s *stepping) reconnecting(event contract.ProviderReconnectingEvent) {
+	if s.Phase != "live" {
+		return
+	}
+	creating, response := s.Creating, s.Response
+	s.Phase, s.Connecting, s.UserSpeaking = "starting", true, false
+	s.Creating, s.Response = nil, nil
+	s.want(ClearTimer{"creating"}, ConnectProvider{})
+	if creating != nil && creating.Say != nil {
+		s.Says = append([]Say{*creating.Say}, s.Says...)
+	} else if creating != nil {
+		s.RespondWanted = true
+	}
+	if response != nil && response.SayID != nil {
+		s.cut(*response.SayID, "")
+	} else if response != nil && event.Respond {
+		s.RespondWanted = true
+	}
 }
 
 func (s *stepping) injected(event contract.InputInjectedEvent) {
 	if event.Respond {
 		s.RespondWanted = true
 	}
+	var command any = contract.AddTextCommand{Type: "add_text", Role: "user", Text: event.Text}
+	if event.Item != nil {
+		command = contract.AddItemCommand{Type: "add_item", Item: event.Item, PreviousItemID: event.PreviousItemID}
+	}
 	if s.Phase != "starting" {
 		s.idle()
-		s.addText(event.Text)
+		s.send(command)
 		s.flush()
 		return
 	}
-	if limit := contract.Limit("texts_waiting_max"); int64(len(s.WaitingTexts)) >= limit {
+	if limit := contract.Limit("texts_waiting_max"); int64(len(s.WaitingCommands)) >= limit {
 		s.limitReached("texts_waiting_max", float64(limit))
 		return
 	}
-	s.WaitingTexts = append(slices.Clone(s.WaitingTexts), event.Text)
+	s.WaitingCommands = append(slices.Clone(s.WaitingCommands), command)
 	s.idle()
 	s.connect()
 }
@@ -237,15 +279,19 @@ func (s *stepping) turnRequested() {
 	s.interrupted(nil)
 }
 
-func (s *stepping) addText(words string) {
-	s.send(contract.AddTextCommand{Type: "add_text", Role: "user", Text: words})
-}
-
 // updated tells the model what was changed. Only what was resolved at the start can be enabled: an update narrows the
 // allowlist, it never widens it.
 func (s *stepping) updated(event contract.SessionUpdatedEvent) {
 	command := contract.UpdateCommand{
 		Type: "update", Instructions: event.Instructions, Voice: event.Voice, TurnDetection: event.TurnDetection,
+		Settings: event.Settings,
+	}
+	if event.ResolvedTools != nil {
+		s.otherTools(event.ResolvedTools)
+		command.Tools = []contract.UpdateCommandToolsEntry{}
+		for _, tool := range s.Tools {
+			command.Tools = append(command.Tools, told(tool))
+		}
 	}
 	if event.Tools != nil {
 		s.EnabledTools = []string{}
@@ -253,9 +299,7 @@ func (s *stepping) updated(event contract.SessionUpdatedEvent) {
 		for _, tool := range s.Tools {
 			if slices.Contains(event.Tools, tool.Name) {
 				s.EnabledTools = append(s.EnabledTools, tool.Name)
-				command.Tools = append(command.Tools, contract.UpdateCommandToolsEntry{
-					Name: tool.Name, Description: tool.Description, InputSchema: tool.InputSchema,
-				})
+				command.Tools = append(command.Tools, told(tool))
 			}
 		}
 	}
@@ -281,6 +325,54 @@ func (s *stepping) updated(event contract.SessionUpdatedEvent) {
 	}
 }
 
+func told(tool contract.ResolvedTool) contract.UpdateCommandToolsEntry {
+	return contract.UpdateCommandToolsEntry{
+		Name: tool.Name, Description: tool.Description, InputSchema: tool.InputSchema,
+	}
+}
+
+// otherTools are those of another agent, which takes over. What the model says in the answer that it is giving was begun
+// with the tools of before.
+func (s *stepping) otherTools(tools []contract.ResolvedTool) {
+	if s.Response != nil && s.Response.Tools == nil {
+		active := *s.Response
+		active.Tools, active.schemas = []contract.ResolvedTool{}, s.schemas
+		for _, tool := range s.Tools {
+			if slices.Contains(s.EnabledTools, tool.Name) {
+				active.Tools = append(active.Tools, tool)
+			}
+		}
+		s.Response = &active
+	}
+	s.Tools = tools
+	s.EnabledTools = make([]string, len(tools))
+	for i, tool := range tools {
+		s.EnabledTools[i] = tool.Name
+	}
+}
+
+func (s *stepping) resolvedSchemas(event struct {
+	Tools []toolSchema `json:"resolved_tools"`
+}) {
+	if event.Tools != nil {
+		s.schemas = schemasOf(event.Tools)
+	}
+}
+
+// toolSchema is a tool as the log has it: its schema keeps the order of its keys.
+type toolSchema struct {
+	Name   string          `json:"name"`
+	Schema json.RawMessage `json:"input_schema"`
+}
+
+func schemasOf(tools []toolSchema) map[string]json.RawMessage {
+	schemas := make(map[string]json.RawMessage, len(tools))
+	for _, tool := range tools {
+		schemas[tool.Name] = tool.Schema
+	}
+	return schemas
+}
+
 func merged(waiting *contract.UpdateCommand, command contract.UpdateCommand) *contract.UpdateCommand {
 	if waiting == nil {
 		return &command
@@ -297,6 +389,9 @@ func merged(waiting *contract.UpdateCommand, command contract.UpdateCommand) *co
 	}
 	if command.Tools != nil {
 		sum.Tools = command.Tools
+	}
+	if command.Settings != nil {
+		sum.Settings = command.Settings
 	}
 	return &sum
 }

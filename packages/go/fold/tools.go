@@ -66,9 +66,16 @@ func (s *stepping) judge(event contract.ToolCalledEvent) (contract.ResolvedTool,
 	if s.Phase == "closing" {
 		return none, nil, refuse("aborted", "the session is ending")
 	}
-	tool := s.tool(event.Name)
-	if tool == nil || !slices.Contains(s.EnabledTools, event.Name) {
-		allowed := strings.Join(s.EnabledTools, ", ")
+	tool := s.callable(event.Name, event.ResponseID)
+	if tool == nil {
+		names := s.EnabledTools
+		if before := s.begunWith(event.ResponseID); before != nil {
+			names = make([]string, len(before.Tools))
+			for i := range before.Tools {
+				names[i] = before.Tools[i].Name
+			}
+		}
+		allowed := strings.Join(names, ", ")
 		if allowed == "" {
 			allowed = "none"
 		}
@@ -97,25 +104,48 @@ func (s *stepping) judge(event contract.ToolCalledEvent) (contract.ResolvedTool,
 		// Not in the words of the parser: a replay in another language has to say the same.
 		return none, nil, refuse("invalid_argument", "the arguments of tool '%s' are not JSON", event.Name)
 	}
-	if problem := inputProblem(s.schemaOf(tool), input); problem != "" {
+	if problem := inputProblem(s.schemaOf(tool, event.ResponseID), input); problem != "" {
 		return none, nil, refuse("invalid_argument",
 			"the arguments of tool '%s' do not fit its schema: %s", event.Name, problem)
 	}
 	return *tool, stringify(input), nil
 }
 
-func (s *stepping) tool(name string) *contract.ResolvedTool {
-	for i := range s.Tools {
-		if s.Tools[i].Name == name {
-			return &s.Tools[i]
+// begunWith is an answer that began before other tools took the place of its own, or nil.
+func (s *stepping) begunWith(responseID *string) *ActiveResponse {
+	if s.Response != nil && s.Response.Tools != nil && responseID != nil && *responseID == s.Response.ResponseID {
+		return s.Response
+	}
+	return nil
+}
+
+// callable is what the model may call under this name; in an answer that keeps the tools of before, what it was then.
+func (s *stepping) callable(name string, responseID *string) *contract.ResolvedTool {
+	if before := s.begunWith(responseID); before != nil {
+		return named(before.Tools, name)
+	}
+	if !slices.Contains(s.EnabledTools, name) {
+		return nil
+	}
+	return named(s.Tools, name)
+}
+
+func named(tools []contract.ResolvedTool, name string) *contract.ResolvedTool {
+	for i := range tools {
+		if tools[i].Name == name {
+			return &tools[i]
 		}
 	}
 	return nil
 }
 
 // schemaOf is the schema of a tool with its keys in order, where the log was folded from its beginning.
-func (s *stepping) schemaOf(tool *contract.ResolvedTool) json.RawMessage {
-	if text, ok := s.schemas[tool.Name]; ok || tool.InputSchema == nil {
+func (s *stepping) schemaOf(tool *contract.ResolvedTool, responseID *string) json.RawMessage {
+	schemas := s.schemas
+	if before := s.begunWith(responseID); before != nil {
+		schemas = before.schemas
+	}
+	if text, ok := schemas[tool.Name]; ok || tool.InputSchema == nil {
 		return text
 	}
 	return json.RawMessage(textOf(tool.InputSchema))
@@ -123,7 +153,15 @@ func (s *stepping) schemaOf(tool *contract.ResolvedTool) json.RawMessage {
 
 func (s *stepping) toolDispatched(event contract.ToolDispatchedEvent) {
 	timeout := contract.TimeMS("execution_timeout_ms")
-	if tool := s.tool(event.Name); tool != nil && tool.TimeoutMS != nil {
+	var responseID *string
+	if call := s.Calls.Find(event.CallID); call != nil {
+		responseID = call.ResponseID
+	}
+	tool := s.callable(event.Name, responseID)
+	if tool == nil {
+		tool = named(s.Tools, event.Name)
+	}
+	if tool != nil && tool.TimeoutMS != nil {
 		timeout = int64(*tool.TimeoutMS)
 	}
 	s.want(DispatchExecution{
@@ -137,14 +175,16 @@ type ended struct {
 	Status string          `json:"status"`
 	Output json.RawMessage `json:"output"`
 	Error  json.RawMessage `json:"error"`
+	// Respond is false where the model need not answer the output.
+	Respond *bool `json:"respond"`
 }
 
 func (s *stepping) toolRejected(event ended) {
-	s.settled(event.CallID, func() any { return map[string]any{"error": event.Error} })
+	s.settled(event.CallID, true, func() any { return map[string]any{"error": event.Error} })
 }
 
 func (s *stepping) toolCompleted(event ended) {
-	s.settled(event.CallID, func() any {
+	s.settled(event.CallID, event.Respond == nil || *event.Respond, func() any {
 		switch {
 		case event.Status == "succeeded" && event.Output == nil:
 			return nil
@@ -161,7 +201,7 @@ func (s *stepping) toolCompleted(event ended) {
 
 // settled ends a call, once: a second end of it, or of one that never was, finds nothing (P1). The model is told the
 // output of a call that it made.
-func (s *stepping) settled(callID string, output func() any) {
+func (s *stepping) settled(callID string, respond bool, output func() any) {
 	call := s.Calls.Find(callID)
 	if call == nil {
 		return
@@ -177,11 +217,19 @@ func (s *stepping) settled(callID string, output func() any) {
 		s.flush()
 		return
 	}
-	if s.Phase != "live" {
+	if s.Phase != "live" && s.Phase != "starting" {
 		return
 	}
-	s.RespondWanted = true
-	s.send(contract.ToolOutputCommand{Type: "tool_output", CallID: callID, Output: textOf(output())})
+	if respond {
+		s.RespondWanted = true
+	}
+	command := contract.ToolOutputCommand{Type: "tool_output", CallID: callID, Output: textOf(output())}
+	if s.Phase == "starting" {
+		// One connection is gone and the next is not there: it is told then. There are no more of these than calls.
+		s.WaitingCommands = append(slices.Clone(s.WaitingCommands), command)
+		return
+	}
+	s.send(command)
 	s.record(contract.ToolAnsweredEvent{Type: "tool.answered", CallID: callID})
 	s.flush()
 }

@@ -1,5 +1,6 @@
 // models
 export { createModel } from './registry.ts';
+export type { Dial } from './openai/model.ts';
 export type {
   MediaCounts,
   ModelCall,
@@ -7,6 +8,7 @@ export type {
   ModelConfig,
   ModelConnection,
   ModelMedia,
+  ModelOwner,
   ModelSessionOptions,
   RealtimeModel,
 } from './port.ts';

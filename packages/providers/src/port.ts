@@ -37,6 +37,8 @@ export interface ModelSessionOptions {
   resume_handle?: string | undefined;
   /** Of a call: how long it may be without its sideband. */
   sideband_ms?: number | undefined;
+  /** What only this provider knows, in its own words (for OpenAI fields of `session`): merged over the rest. */
+  settings?: Readonly<Record<string, unknown>> | undefined;
   /** Aborts the connecting, not the connection. */
   signal?: AbortSignal | undefined;
 }
@@ -66,8 +68,11 @@ export interface MediaCounts {
  */
 export interface ModelConnection {
   readonly provider_session_id: string | undefined;
-  /** Performs a command. Throws nothing: a refusal is a `provider.failed` event. */
-  send(command: ModelCommand): void;
+  /**
+   * Performs a command. Throws nothing: a refusal is a `provider.failed` event.
+   * @param event_id the id of its frame, for whoever reads refusals on `owner`; without it the adapter makes one.
+   */
+  send(command: ModelCommand, event_id?: string): void;
   /** The one listener of events. Set it in the same turn in which the connection was received. */
   onEvent(listener: (event: ModelEvent) => void): void;
   readonly media: ModelMedia;
@@ -75,8 +80,25 @@ export interface ModelConnection {
   readonly resumeHandle?: string | undefined;
   /** The one listener that is told that the provider is about to end the connection, in so many milliseconds. */
   onGoingAway?(listener: (ms: number) => void): void;
+  /** All that the model says, for who has no clients and runs the tools itself. Absent where frames are only made for clients. */
+  readonly owner?: ModelOwner;
   readonly closed: Promise<ModelClosed>;
   close(reason?: string): void;
+}
+
+/** The whole conversation in OpenAI Realtime GA names: nothing is hidden, and whoever listens here takes the place of clients. */
+export interface ModelOwner {
+  /** The session as the provider confirmed it. */
+  readonly session: Readonly<Record<string, unknown>>;
+  /**
+   * The one listener, called before the events that follow from a frame. `event` is the frame decoded, null where the
+   * adapter had no need to: then it is sound, a delta, or something that it does not know.
+   */
+  onFrame(listener: (type: string | null, frame: Buffer, event: Record<string, unknown> | null) => void): void;
+  /** Any client event, as it is. */
+  send(event: Record<string, unknown> & { type: string }): void;
+  /** Sound of the user in the format of the session. */
+  sendAudio(audio: Buffer): void;
 }
 
 /** The short path. Frames are whole JSON texts in the buffers that they came in. */
@@ -125,6 +147,8 @@ export interface ModelConfig {
   /** `https://…/v1` or `http://127.0.0.1:…/v1`; the WebSocket URL is made of it. */
   base_url: string;
   key?: string | undefined;
+  /** More headers of the handshake, as some hosts of the same protocol want. */
+  headers?: Readonly<Record<string, string>> | undefined;
   /** PEM of an authority to trust besides the system's. */
   ca?: string | undefined;
   connect_timeout_ms?: number | undefined;

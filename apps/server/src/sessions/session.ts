@@ -184,11 +184,11 @@ export class Session {
 
   async inject(text: string, respond: boolean, by: 'handler' | 'api'): Promise<void> {
     this.#checkOpen();
-    const { phase, waiting_texts } = this.state;
+    const { phase, waiting_commands } = this.state;
     const limit = LIMITS.texts_waiting_max;
-    if (phase === 'starting' && waiting_texts.length >= limit) {
+    if (phase === 'starting' && waiting_commands.length >= limit) {
       throw new ParleyError('resource_exhausted', `${limit} texts already wait for the provider`, {
-        details: { limit, current: waiting_texts.length },
+        details: { limit, current: waiting_commands.length },
       });
     }
     await this.log.append({ type: 'input.injected', text, respond, by });

@@ -4,6 +4,7 @@
 import { z } from 'zod';
 import { TurnDetection } from './declaration.ts';
 import type { EventOf } from './events.ts';
+import { JsonObject } from './names.ts';
 
 const command = <T extends string, S extends z.ZodRawShape>(type: T, shape: S) =>
   z.object({ type: z.literal(type), ...shape });
@@ -24,11 +25,17 @@ export const ModelCommand = z
           }),
         )
         .optional(),
+      /** What only this provider knows, in its own words: merged into what it is told. */
+      settings: JsonObject.optional(),
     }).meta({ id: 'UpdateCommand' }),
     /** Put text into the conversation as the user, a system note, or the assistant. */
     command('add_text', { role: z.enum(['user', 'system', 'assistant']), text: z.string() }).meta({
       id: 'AddTextCommand',
     }),
+    /** Put an item into the conversation as it is, in the words of OpenAI Realtime. `root` puts it first. */
+    command('add_item', { item: JsonObject, previous_item_id: z.string().optional() }).meta({ id: 'AddItemCommand' }),
+    /** Take an item out of the conversation. */
+    command('delete_item', { item_id: z.string() }).meta({ id: 'DeleteItemCommand' }),
     /** Ask the model for an answer. */
     command('respond', { instructions: z.string().optional() }).meta({ id: 'RespondCommand' }),
     /** Speak these words and nothing else. Its response carries the `say_id`. */

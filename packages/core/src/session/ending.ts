@@ -34,7 +34,7 @@ export function closing(state: SessionState, entry: EventRecord<EventOf<'session
   }
   for (const say of state.says) effects.push(cut(say.say_id, ''));
   state.says = [];
-  state.waiting_texts = [];
+  state.waiting_commands = [];
   state.waiting_update = null;
   state.playing = null;
   state.creating = null;

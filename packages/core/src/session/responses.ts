@@ -134,11 +134,18 @@ function heard(state: SessionState): Effect[] {
   return effects;
 }
 
-/** The user speaks (or a client cut the answer at `cut_ms`) while something is generated or heard, or a tool runs. */
-export function interrupted(state: SessionState, at_ms: number, cut_ms?: number, heard_ms?: number): Effect[] {
+export interface Cut {
+  /** How much of the answer was heard, where somebody knows. */
+  played_ms?: number | undefined;
+  /** Whatever the declaration says of interruptions: this is not the user's voice. */
+  forced?: boolean;
+}
+
+/** The user speaks, or somebody cuts the answer, while something is generated or heard, or a tool runs. */
+export function interrupted(state: SessionState, at_ms: number, cut: Cut): Effect[] {
   const detection = state.declaration?.turn_detection;
-  if (cut_ms === undefined && detection?.interrupt_response === false) return [];
-  return [...interruptedAnswer(state, at_ms, cut_ms ?? heard_ms), ...cancelledTools(state)];
+  if (!cut.forced && detection?.interrupt_response === false) return [];
+  return [...interruptedAnswer(state, at_ms, cut.played_ms), ...cancelledTools(state)];
 }
 
 function interruptedAnswer(state: SessionState, at_ms: number, cut_ms: number | undefined): Effect[] {

@@ -2,7 +2,7 @@
 
 import type { SessionDeclaration } from '../contract/declaration.ts';
 import type { ResolvedTool, Usage } from '../contract/events.ts';
-import type { ModelCommandOf } from '../contract/model.ts';
+import type { ModelCommand, ModelCommandOf } from '../contract/model.ts';
 import type { ErrorObject } from '../errors.ts';
 
 export type Phase = 'new' | 'starting' | 'live' | 'closing' | 'closed';
@@ -14,6 +14,8 @@ export interface ActiveResponse {
   started_at_ms: number;
   /** How much of it was heard when the user spoke over it; null when nobody did. */
   interrupted_ms: number | null;
+  /** The tools it began with, when others took their place since. */
+  tools?: ResolvedTool[];
 }
 
 /** An answer that was generated and is still being heard. Models generate faster than real time. */
@@ -55,8 +57,8 @@ export interface SessionState {
   enabled_tools: string[];
   /** The provider was asked for and is not there yet. */
   connecting: boolean;
-  /** Injected texts that wait for it. */
-  waiting_texts: string[];
+  /** Inputs, and outputs of tools, that wait for it. */
+  waiting_commands: ModelCommand[];
   /** Changes that came while it was being connected. */
   waiting_update: ModelCommandOf<'update'> | null;
   clients: number;
@@ -91,7 +93,7 @@ export function initialState(): SessionState {
     tools: [],
     enabled_tools: [],
     connecting: false,
-    waiting_texts: [],
+    waiting_commands: [],
     waiting_update: null,
     clients: 0,
     had_client: false,

@@ -252,7 +252,7 @@ describe.each(RUNS.map((run, seed) => ({ run, seed })))('a random session, seed 
     for (const { after } of run.steps) {
       expect(after.answered.length).toBeLessThanOrEqual(LIMITS.answered_calls_max);
       expect(after.says.length).toBeLessThanOrEqual(LIMITS.says_waiting_max + 1);
-      expect(after.waiting_texts.length).toBeLessThanOrEqual(LIMITS.texts_waiting_max);
+      expect(after.waiting_commands.length).toBeLessThanOrEqual(LIMITS.texts_waiting_max);
       expect(Object.keys(after.calls).length).toBeLessThanOrEqual(LIMITS.tool_calls_in_flight);
     }
     const { after } = run.steps.at(-1) as Run['steps'][number];

@@ -6,12 +6,13 @@
 // P3  One answer is generated at a time; whatever else should be said waits for it.
 // P4  After `session.closing` nothing new begins; everything begun ends in the log before `session.closed`.
 
-import type { EventOf, EventRecord, SessionEvent } from '../contract/events.ts';
+import type { EventOf, EventRecord, ResolvedTool, SessionEvent } from '../contract/events.ts';
+import type { ModelCommand, ModelCommandOf } from '../contract/model.ts';
 import { LIMITS, TIMES } from '../contract/names.ts';
 import type { ErrorObject } from '../errors.ts';
 import type { Effect } from './effects.ts';
-import { closing } from './ending.ts';
 import { callEnded, isNative, tampered } from './calls.ts';
+import { closing, cut } from './ending.ts';
 import { completed as responseCompleted, failed, flush, interrupted, played, started, wantSay } from './responses.ts';
 import type { SessionState } from './state.ts';
 import { called, completed as toolCompleted, dispatched, rejected } from './tools.ts';
@@ -57,6 +58,8 @@ function effectsOf(state: SessionState, entry: EventRecord): Effect[] {
           retryable: true,
         },
       );
+    case 'provider.reconnecting':
+      return reconnecting(state, entry);
     case 'provider.failed':
       // Nobody can say what a session is that could not be put right.
       if (entry.command_id === 'restore') return close(state, 'tampered', 'server', entry.error);
@@ -85,7 +88,7 @@ function effectsOf(state: SessionState, entry: EventRecord): Effect[] {
       return turnRequested(state, entry);
     case 'speech.started':
       state.user_speaking = true;
-      return [idle(state), ...interrupted(state, entry.at_ms, undefined, entry.played_ms)];
+      return [idle(state), ...interrupted(state, entry.at_ms, { played_ms: entry.played_ms })];
     case 'speech.stopped':
       state.user_speaking = false;
       return flush(state);
@@ -100,7 +103,11 @@ function effectsOf(state: SessionState, entry: EventRecord): Effect[] {
     case 'response.played':
       return played(state, entry);
     case 'item.truncated':
-      return state.playing?.item_id === entry.item_id ? interrupted(state, entry.at_ms, entry.audio_ms) : [];
+      return state.playing?.item_id === entry.item_id
+        ? interrupted(state, entry.at_ms, { played_ms: entry.audio_ms, forced: true })
+        : [];
+    case 'interruption.requested':
+      return [...cancel(state), ...interrupted(state, entry.at_ms, { played_ms: entry.played_ms, forced: true })];
     case 'say.requested':
       if (state.phase === 'closing') return wantSay(state, entry);
       return [idle(state), ...connect(state), ...wantSay(state, entry)];
@@ -170,43 +177,78 @@ function providerConnected(state: SessionState): Effect[] {
   if (state.phase !== 'starting') return [];
   state.phase = 'live';
   state.connecting = false;
-  const texts = state.waiting_texts;
-  state.waiting_texts = [];
+  const waiting = state.waiting_commands;
+  state.waiting_commands = [];
   const update = state.waiting_update;
   state.waiting_update = null;
   return [
     ...(update ? [{ kind: 'provider.send' as const, command: update }] : []),
-    ...texts.map(addText),
+    ...waiting.flatMap(sent),
     ...flush(state),
   ];
 }
 
-function injected(state: SessionState, entry: EventRecord<EventOf<'input.injected'>>): Effect[] {
-  if (entry.respond) state.respond_wanted = true;
-  if (state.phase === 'starting') {
-    if (state.waiting_texts.length >= LIMITS.texts_waiting_max)
-      return [record({ type: 'limit.reached', limit: 'texts_waiting_max', value: LIMITS.texts_waiting_max })];
-    state.waiting_texts = [...state.waiting_texts, entry.text];
-    return [idle(state), ...connect(state)];
+/** A connection is replaced by another one, and what was asked of the first is asked of the second. */
+function reconnecting(state: SessionState, entry: EventRecord<EventOf<'provider.reconnecting'>>): Effect[] {
+  if (state.phase !== 'live') return [];
+  const { creating, response } = state;
+  state.phase = 'starting';
+  state.connecting = true;
+  state.user_speaking = false;
+  state.creating = null;
+  state.response = null;
+  const effects: Effect[] = [{ kind: 'timer.clear', timer: 'creating' }, { kind: 'provider.connect' }];
+  if (creating?.kind === 'say') state.says = [creating.say, ...state.says];
+  if (creating?.kind === 'respond' || (response && response.say_id === null && entry.respond)) {
+    state.respond_wanted = true;
   }
-  return [idle(state), addText(entry.text), ...flush(state)];
+  if (response && response.say_id !== null) effects.push(cut(response.say_id, ''));
+  return effects;
 }
 
 /** A whole turn is here: whatever is being said is over, as when the user begins to speak. */
 function turnRequested(state: SessionState, entry: EventRecord<EventOf<'turn.requested'>>): Effect[] {
   const { response, creating } = state;
   const busy = state.phase === 'live' && (response !== null || creating !== null);
-  const cancel = response === null ? {} : { response_id: response.response_id };
+  const which = response === null ? {} : { response_id: response.response_id };
   return [
     idle(state),
     ...connect(state),
-    ...(busy ? [{ kind: 'provider.send' as const, command: { type: 'cancel' as const, ...cancel } }] : []),
-    ...interrupted(state, entry.at_ms),
+    ...(busy ? [{ kind: 'provider.send' as const, command: { type: 'cancel' as const, ...which } }] : []),
+    ...interrupted(state, entry.at_ms, {}),
   ];
 }
 
-function addText(text: string): Effect {
-  return { kind: 'provider.send', command: { type: 'add_text', role: 'user', text } };
+function injected(state: SessionState, entry: EventRecord<EventOf<'input.injected'>>): Effect[] {
+  if (entry.respond) state.respond_wanted = true;
+  const command: ModelCommand = entry.item
+    ? {
+        type: 'add_item',
+        item: entry.item,
+        ...(entry.previous_item_id === undefined ? {} : { previous_item_id: entry.previous_item_id }),
+      }
+    : { type: 'add_text', role: 'user', text: entry.text };
+  if (state.phase === 'starting') {
+    if (state.waiting_commands.length >= LIMITS.texts_waiting_max)
+      return [record({ type: 'limit.reached', limit: 'texts_waiting_max', value: LIMITS.texts_waiting_max })];
+    state.waiting_commands = [...state.waiting_commands, command];
+    return [idle(state), ...connect(state)];
+  }
+  return [idle(state), ...sent(command), ...flush(state)];
+}
+
+/** A command goes out; that of a tool's output is the call's one answer. */
+function sent(command: ModelCommand): Effect[] {
+  const effect: Effect = { kind: 'provider.send', command };
+  return command.type === 'tool_output'
+    ? [effect, record({ type: 'tool.answered', call_id: command.call_id })]
+    : [effect];
+}
+
+/** Once: an answer that was interrupted already is being cancelled. */
+function cancel({ response }: SessionState): Effect[] {
+  if (!response || response.interrupted_ms !== null) return [];
+  return [{ kind: 'provider.send', command: { type: 'cancel', response_id: response.response_id } }];
 }
 
 /** A client that hangs up ends the session; one that was cut off may come back. */
@@ -222,17 +264,24 @@ function updated(state: SessionState, entry: EventRecord<EventOf<'session.update
   if (entry.instructions !== undefined) command.instructions = entry.instructions;
   if (entry.voice !== undefined) command.voice = entry.voice;
   if (entry.turn_detection !== undefined) command.turn_detection = entry.turn_detection;
+  if (entry.resolved_tools !== undefined) {
+    // Another agent takes over. What the model says in the answer that it is giving was begun with the tools of before.
+    if (state.response) {
+      const began_with = state.response.tools ?? state.tools.filter((tool) => state.enabled_tools.includes(tool.name));
+      state.response = { ...state.response, tools: began_with };
+    }
+    state.tools = entry.resolved_tools;
+    state.enabled_tools = entry.resolved_tools.map((tool) => tool.name);
+    command.tools = told(entry.resolved_tools);
+  }
   if (entry.tools !== undefined) {
     const wanted = new Set(entry.tools);
     // Only what was resolved at the start can be enabled: an update narrows the allowlist, it never widens it.
     const enabled = state.tools.filter((tool) => wanted.has(tool.name));
     state.enabled_tools = enabled.map((tool) => tool.name);
-    command.tools = enabled.map(({ name, description, input_schema }) => ({
-      name,
-      ...(description === undefined ? {} : { description }),
-      ...(input_schema === undefined ? {} : { input_schema }),
-    }));
+    command.tools = told(enabled);
   }
+  if (entry.settings !== undefined) command.settings = entry.settings;
   if (state.declaration) {
     const { instructions, voice, turn_detection } = command;
     state.declaration = {
@@ -245,6 +294,14 @@ function updated(state: SessionState, entry: EventRecord<EventOf<'session.update
   // A connection that is being made was told the old values; one that is made later is told the new ones.
   if (state.connecting) state.waiting_update = { ...state.waiting_update, ...command };
   return state.phase === 'live' ? [{ kind: 'provider.send', command }] : [];
+}
+
+function told(tools: readonly ResolvedTool[]): NonNullable<ModelCommandOf<'update'>['tools']> {
+  return tools.map(({ name, description, input_schema }) => ({
+    name,
+    ...(description === undefined ? {} : { description }),
+    ...(input_schema === undefined ? {} : { input_schema }),
+  }));
 }
 
 function timerFired(state: SessionState, entry: EventRecord<EventOf<'timer.fired'>>): Effect[] {

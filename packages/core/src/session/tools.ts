@@ -1,6 +1,7 @@
 // Tool calls of the live model: judged here, run elsewhere, answered once (P1, P2).
 
-import type { EventOf, EventRecord } from '../contract/events.ts';
+import type { EventOf, EventRecord, ResolvedTool } from '../contract/events.ts';
+import type { ModelCommand } from '../contract/model.ts';
 import { LIMITS, TIMES } from '../contract/names.ts';
 import type { ErrorCode, ErrorObject } from '../errors.ts';
 import { ERROR_CODES } from '../errors.ts';
@@ -47,11 +48,10 @@ type Verdict = ErrorObject | { target: string; input: unknown; on_interrupt: 'fi
 
 function judge(state: SessionState, entry: EventRecord<EventOf<'tool.called'>>): Verdict {
   if (state.phase === 'closing') return refusal('aborted', 'the session is ending');
-  const tool = state.enabled_tools.includes(entry.name)
-    ? state.tools.find((one) => one.name === entry.name)
-    : undefined;
+  const tool = toolOf(state, entry.name, entry.response_id);
   if (!tool) {
-    const allowed = state.enabled_tools.join(', ') || 'none';
+    const names = begunWith(state, entry.response_id)?.map(({ name }) => name) ?? state.enabled_tools;
+    const allowed = names.join(', ') || 'none';
     return refusal(
       'permission_denied',
       `tool '${entry.name}' is not in this session's allowlist. Allowed tools: ${allowed}.`,
@@ -82,12 +82,25 @@ function judge(state: SessionState, entry: EventRecord<EventOf<'tool.called'>>):
   return { target: tool.target, input, on_interrupt: tool.on_interrupt ?? 'finish' };
 }
 
+/** The tools of an answer that began before others took their place. */
+function begunWith(state: SessionState, response_id: string | null | undefined): readonly ResolvedTool[] | undefined {
+  return state.response?.response_id === response_id ? state.response?.tools : undefined;
+}
+
+/** What the model may call under this name; in an answer that keeps the tools of before, what it was then. */
+function toolOf(state: SessionState, name: string, response_id: string | null | undefined): ResolvedTool | undefined {
+  const before = begunWith(state, response_id);
+  if (before) return before.find((tool) => tool.name === name);
+  return state.enabled_tools.includes(name) ? state.tools.find((tool) => tool.name === name) : undefined;
+}
+
 function refusal(code: ErrorCode, message: string): ErrorObject {
   return { code, message, retryable: ERROR_CODES[code].retryable };
 }
 
 export function dispatched(state: SessionState, entry: EventRecord<EventOf<'tool.dispatched'>>): Effect[] {
-  const tool = state.tools.find((one) => one.name === entry.name);
+  const call = Object.hasOwn(state.calls, entry.call_id) ? state.calls[entry.call_id] : undefined;
+  const tool = toolOf(state, entry.name, call?.response_id) ?? state.tools.find((one) => one.name === entry.name);
   return [
     {
       kind: 'execution.dispatch',
@@ -114,14 +127,20 @@ export function completed(state: SessionState, entry: EventRecord<EventOf<'tool.
     entry.status === 'succeeded'
       ? (entry.output ?? null)
       : { error: entry.error ?? { code: 'unknown', message: `the call ended as ${entry.status}`, retryable: false } };
-  return answer(state, entry.call_id, output);
+  return answer(state, entry.call_id, output, entry.respond !== false);
 }
 
-function answer(state: SessionState, call_id: string, output: unknown): Effect[] {
-  if (state.phase !== 'live') return [];
-  state.respond_wanted = true;
+function answer(state: SessionState, call_id: string, output: unknown, respond = true): Effect[] {
+  if (state.phase !== 'live' && state.phase !== 'starting') return [];
+  if (respond) state.respond_wanted = true;
+  const command: ModelCommand = { type: 'tool_output', call_id, output: JSON.stringify(output) };
+  if (state.phase === 'starting') {
+    // One connection is gone and the next is not there: it is told then. There are no more of these than calls in flight.
+    state.waiting_commands = [...state.waiting_commands, command];
+    return [];
+  }
   return [
-    { kind: 'provider.send', command: { type: 'tool_output', call_id, output: JSON.stringify(output) } },
+    { kind: 'provider.send', command },
     { kind: 'record', event: { type: 'tool.answered', call_id } },
     ...flush(state),
   ];

@@ -20,8 +20,8 @@ export function commandFrame(
   command: Exclude<ModelCommand, { type: 'restore' }>,
   responder: ModelSessionOptions['responder'],
   dialect: Dialect,
+  event_id: string = newId('event'),
 ): CommandFrame {
-  const event_id = newId('event');
   const plain = (frame: Wire, command_id: string = command.type): CommandFrame => ({
     frame: { ...frame, event_id },
     command_id,
@@ -47,6 +47,17 @@ export function commandFrame(
       const item = { id: item_id, type: 'message', role: command.role, content: [part] };
       return { ...plain({ type: 'conversation.item.create', item }), item_id };
     }
+    case 'add_item': {
+      const { item, previous_item_id } = command;
+      const frame = plain({
+        type: 'conversation.item.create',
+        ...(previous_item_id === undefined ? {} : { previous_item_id }),
+        item,
+      });
+      return typeof item['id'] === 'string' ? { ...frame, item_id: item['id'] } : frame;
+    }
+    case 'delete_item':
+      return plain({ type: 'conversation.item.delete', item_id: command.item_id });
     case 'respond':
       return create(command.instructions === undefined ? {} : { instructions: command.instructions }, {}, 'respond');
     case 'say':

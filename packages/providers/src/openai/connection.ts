@@ -2,8 +2,8 @@
 
 import { type ErrorObject, type ModelCommand, type ModelEvent, newId } from '@parley/core';
 import { audioBytes, type Clock, type FrameClose, type FrameSocket, frameType } from '@parley/transport';
-import type { ModelClosed, ModelConnection, ModelSessionOptions } from '../port.ts';
 import type { CallControl } from './call-control.ts';
+import type { ModelClosed, ModelConnection, ModelOwner, ModelSessionOptions } from '../port.ts';
 import { ClientView, HIDDEN_TYPES, publicSession } from './client-view.ts';
 import { commandFrame } from './commands.ts';
 import type { Dialect } from './dialect.ts';
@@ -45,6 +45,8 @@ const STRUCTURAL: ReadonlySet<string> = new Set([
   'response.output_text.done',
 ]);
 
+type OwnerListener = Parameters<ModelOwner['onFrame']>[0];
+
 export interface ConnectionOptions {
   socket: FrameSocket;
   /** The session as the provider confirmed it. */
@@ -64,6 +66,7 @@ export interface ConnectionOptions {
 export class OpenAIConnection implements ModelConnection {
   provider_session_id: string | undefined;
   readonly media: Media;
+  readonly owner: ModelOwner;
   readonly closed: Promise<ModelClosed>;
   readonly #options: ConnectionOptions;
   readonly #view = new ClientView();
@@ -75,6 +78,7 @@ export class OpenAIConnection implements ModelConnection {
   /** Items that this side added: they are no turns of the user. */
   readonly #ownItems = new Set<string>();
   #listener: ((event: ModelEvent) => void) | null = null;
+  #owner: OwnerListener | null = null;
   /** Frames that came with the last one of the handshake. */
   #early: Buffer[] | null = [];
   #lastError: ErrorObject | undefined;
@@ -91,6 +95,14 @@ export class OpenAIConnection implements ModelConnection {
     const emit = (event: ModelEvent): void => {
       if (call && event.type === 'response.completed') this.media.told({ reply_audio_ms: event.audio_ms });
       this.#emit(event);
+    };
+    this.owner = {
+      session,
+      onFrame: (listener) => {
+        this.#owner = listener;
+      },
+      send: (event) => socket.send(encoded(event)),
+      sendAudio: (audio) => this.media.sendAudio(audio),
     };
     const input = objectIn(objectIn(session, 'audio'), 'input');
     const transcribes = typeof input['transcription'] === 'object' && input['transcription'] !== null;
@@ -113,6 +125,7 @@ export class OpenAIConnection implements ModelConnection {
       this.#turns.stop();
       this.#responses.stop();
       this.#listener = null;
+      this.#owner = null;
       resolve(this.#ending(close));
     });
     // What stands in the same packet as the end of the handshake is kept; the rest waits in the peer.
@@ -120,14 +133,14 @@ export class OpenAIConnection implements ModelConnection {
     socket.onFrame((frame) => this.#received(frame));
   }
 
-  send(command: ModelCommand): void {
+  send(command: ModelCommand, event_id?: string): void {
     const { call, responder, dialect } = this.#options;
     if (command.type === 'restore') {
       // Without another way to the provider nobody can have changed anything.
       if (call) this.#restore(call);
       return;
     }
-    const { frame, command_id, creates, item_id } = commandFrame(command, responder, dialect);
+    const { frame, command_id, creates, item_id } = commandFrame(command, responder, dialect, event_id);
     if (command.type === 'update') call?.asked(frame.event_id, objectIn(frame, 'session'));
     this.#remember(frame.event_id, command_id);
     if (item_id !== undefined) {
@@ -201,7 +214,16 @@ export class OpenAIConnection implements ModelConnection {
     if (type === AUDIO_DELTA) {
       const bytes = audioBytes(frame);
       this.#responses.audio(bytes, frame);
-      this.media.deliverAudio(frame, bytes);
+      if (this.#owner) {
+        this.media.replied(bytes);
+        this.#owner(type, frame, null);
+      } else this.media.deliverAudio(frame, bytes);
+      return;
+    }
+    if (this.#owner) {
+      const event = type !== null && STRUCTURAL.has(type) ? decoded(frame) : null;
+      this.#owner(type, frame, event);
+      if (event) this.#step(event);
       return;
     }
     if (type === null || HIDDEN_TYPES.has(type)) return;

@@ -80,9 +80,21 @@ export class Media implements ModelMedia {
     this.#replyBytes += reply_audio_ms * this.#formats.output;
   }
 
+  /** Sound of the user, from who runs this session in the same process. */
+  sendAudio(audio: Buffer): void {
+    this.#userBytes += audio.length;
+    this.#framesOut += 1;
+    this.socket.send(`${APPEND}${audio.toString('base64')}"}`);
+  }
+
   /** A frame came from the provider. */
   came(): void {
     this.#framesIn += 1;
+  }
+
+  /** Sound that goes to the owner and to no client. */
+  replied(bytes: number): void {
+    this.#replyBytes += bytes;
   }
 
   deliverAudio(frame: Buffer, bytes: number): void {
@@ -97,6 +109,7 @@ export class Media implements ModelMedia {
   }
 }
 
+const APPEND = '{"type":"input_audio_buffer.append","audio":"';
 /** Bytes of sound in a message that brings a whole turn. */
 function soundOf(item: unknown): number {
   const parts = isObject(item) ? listIn(item, 'content') : [];

@@ -1,7 +1,7 @@
 // OpenAI Realtime (GA) over WebSocket, and whatever speaks the same protocol.
 
 import { capabilityOf, ParleyError, type ProviderCapability, TIMES } from '@parley/core';
-import { type Clock, dialFrameSocket, systemClock } from '@parley/transport';
+import { type Clock, dialFrameSocket, type DialOptions, type FrameSocket, systemClock } from '@parley/transport';
 import { AudioTurnsModel } from '../audio-turns/model.ts';
 import { socketBase, under } from '../base-url.ts';
 import type { ModelCall, ModelConfig, ModelConnection, ModelSessionOptions, RealtimeModel } from '../port.ts';
@@ -17,6 +17,9 @@ const CONNECT_TIMEOUT_MS = 10_000;
 /** A hang-up that failed is tried this often. */
 const HANG_UPS_MAX = 3;
 
+/** Opens the connection to a provider; it rejects as `dialFrameSocket` does. */
+export type Dial = (url: string, options: DialOptions) => Promise<FrameSocket>;
+
 export class OpenAIModel implements RealtimeModel {
   readonly provider: string;
   readonly capabilities: ProviderCapability;
@@ -24,10 +27,16 @@ export class OpenAIModel implements RealtimeModel {
   readonly #dialect: Dialect;
   readonly #url: URL;
   readonly #clock: Clock;
+  readonly #dial: Dial;
   /** For sessions by turns: the same key, another protocol. */
   readonly #turns: AudioTurnsModel | null;
 
-  constructor(config: ModelConfig, dialect: Dialect = OPENAI, clock: Clock = systemClock) {
+  constructor(
+    config: ModelConfig,
+    dialect: Dialect = OPENAI,
+    clock: Clock = systemClock,
+    dial: Dial = dialFrameSocket,
+  ) {
     const { provider } = dialect;
     const capabilities = capabilityOf(provider);
     if (!capabilities) throw new ParleyError('internal', `no capability row for provider '${provider}'`);
@@ -38,18 +47,20 @@ export class OpenAIModel implements RealtimeModel {
     // Looked at now: who starts a server should hear of a mistyped address, and not whoever calls first.
     this.#url = under(socketBase(config.base_url), '/realtime');
     this.#clock = clock;
+    this.#dial = dial;
     this.#turns = capabilities.transports['audio_turns'] ? chatTurns(config, provider, clock) : null;
   }
 
   async connect(options: ModelSessionOptions): Promise<ModelConnection> {
     if (options.transport === 'audio_turns' && this.#turns) return this.#turns.connect(options);
-    const { key, ca, connect_timeout_ms: timeout_ms = CONNECT_TIMEOUT_MS, transcription_model } = this.#config;
+    const { key, headers, ca, connect_timeout_ms: timeout_ms = CONNECT_TIMEOUT_MS, transcription_model } = this.#config;
     const clock = this.#clock;
     const dialect = this.#dialect;
     const redact = redactor(key, options.instructions);
     const began_ms = clock.now();
-    const dialled = await dialFrameSocket(withQuery(this.#url, { model: options.model }), {
+    const dialled = await this.#dial(withQuery(this.#url, { model: options.model }), {
       headers: {
+        ...headers,
         ...(key === undefined ? {} : dialect.keyHeaders(key)),
         ...(options.safety_id === undefined ? {} : dialect.safetyHeaders?.(options.safety_id)),
       },

@@ -2,7 +2,7 @@
 
 import type { ModelCommandOf, TurnDetection } from '@parley/core';
 import type { ModelSessionOptions } from '../port.ts';
-import type { Wire } from './wire.ts';
+import { isObject, type Wire } from './wire.ts';
 
 export const TRANSCRIPTION_MODEL = 'gpt-transcribe';
 const PCM24 = { type: 'audio/pcm', rate: 24_000 } as const;
@@ -17,7 +17,7 @@ export function sessionOf(
   formats: { format?: Wire } = { format: PCM24 },
 ): Wire {
   const audio = options.modalities.includes('audio');
-  return {
+  const session = {
     type: 'realtime',
     output_modalities: audio ? ['audio'] : ['text'],
     instructions: options.instructions ?? '',
@@ -37,6 +37,17 @@ export function sessionOf(
       output: { ...formats, voice: options.voice },
     },
   };
+  return merged(session, options.settings ?? {});
+}
+
+/** `more` over `base`, object by object; null and lists take the place of what was there. */
+function merged(base: Wire, more: Wire): Wire {
+  const result: Wire = { ...base };
+  for (const [key, value] of Object.entries(more)) {
+    const old = Object.hasOwn(result, key) ? result[key] : undefined;
+    if (value !== undefined) result[key] = isObject(old) && isObject(value) ? merged(old, value) : value;
+  }
+  return result;
 }
 
 /** A patch: only what the command names. */
@@ -46,12 +57,13 @@ export function patchOf(command: ModelCommandOf<'update'>, responder: ModelSessi
     turn_detection === undefined ? {} : { input: { turn_detection: detectionOf(turn_detection, responder) } };
   const output = voice === undefined ? {} : { output: { voice } };
   const audio = { ...input, ...output };
-  return {
+  const patch = {
     type: 'realtime',
     ...(instructions === undefined ? {} : { instructions }),
     ...(tools === undefined ? {} : { tools: tools.map(toolOf) }),
     ...(Object.keys(audio).length === 0 ? {} : { audio }),
   };
+  return merged(patch, command.settings ?? {});
 }
 
 /** Where a handler answers, the model must not answer a turn by itself. */

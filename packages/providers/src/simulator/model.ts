@@ -2,11 +2,12 @@
 
 import type { Clock } from '@parley/transport';
 import { OPENAI } from '../openai/dialect.ts';
-import { OpenAIModel } from '../openai/model.ts';
+import { type Dial, OpenAIModel } from '../openai/model.ts';
 import type { ModelConfig, RealtimeModel } from '../port.ts';
 
 const ANY_KEY = 'simulator';
 
-export function simulatorModel(config: ModelConfig, clock?: Clock): RealtimeModel {
-  return new OpenAIModel({ ...config, key: config.key ?? ANY_KEY }, { ...OPENAI, provider: 'simulator' }, clock);
+export function simulatorModel(config: ModelConfig, clock?: Clock, dial?: Dial): RealtimeModel {
+  const dialect = { ...OPENAI, provider: 'simulator' };
+  return new OpenAIModel({ ...config, key: config.key ?? ANY_KEY }, dialect, clock, dial);
 }

@@ -11,6 +11,13 @@ from typing_extensions import NotRequired, TypeAlias, TypedDict
 ErrorCode: TypeAlias = 'Literal["cancelled", "unknown", "invalid_argument", "deadline_exceeded", "not_found", "already_exists", "permission_denied", "resource_exhausted", "failed_precondition", "aborted", "out_of_range", "unimplemented", "internal", "unavailable", "data_loss", "unauthenticated"]'
 
 
+class AddItemCommand(TypedDict):
+    type: Literal["add_item"]
+    item: JsonObject
+    previous_item_id: NotRequired[str]
+
+
+
 class AddTextCommand(TypedDict):
     type: Literal["add_text"]
     role: Literal["user", "system", "assistant"]
@@ -320,6 +327,12 @@ class CreateKeyResponse(TypedDict):
 
 
 
+class DeleteItemCommand(TypedDict):
+    type: Literal["delete_item"]
+    item_id: str
+
+
+
 class ErrorBody(TypedDict):
     error: ErrorObject
 
@@ -524,11 +537,22 @@ class InjectRequest(TypedDict):
 
 
 class InputInjectedEvent(TypedDict):
-    """Text was put into the conversation."""
+    """Text was put into the conversation, or a whole `item` of which `text` is what it says."""
 
     type: Literal["input.injected"]
     text: str
     respond: bool
+    by: Literal["handler", "api"]
+    item: NotRequired[JsonObject]
+    previous_item_id: NotRequired[str]
+
+
+
+class InterruptionRequestedEvent(TypedDict):
+    """Somebody other than the user cuts the answer. `played_ms` is what had been heard of it, where a player says it."""
+
+    type: Literal["interruption.requested"]
+    played_ms: NotRequired[float]
     by: Literal["handler", "api"]
 
 
@@ -580,7 +604,7 @@ class MediaConnectedEvent(TypedDict):
     connect_ms: float
 
 
-ModelCommand: TypeAlias = "UpdateCommand | AddTextCommand | RespondCommand | SayCommand | CancelCommand | TruncateCommand | RestoreCommand | ToolOutputCommand"
+ModelCommand: TypeAlias = "UpdateCommand | AddTextCommand | AddItemCommand | DeleteItemCommand | RespondCommand | SayCommand | CancelCommand | TruncateCommand | RestoreCommand | ToolOutputCommand"
 
 
 class NoteRequest(TypedDict):
@@ -673,6 +697,16 @@ class ProviderFailedEvent(TypedDict):
     error: ErrorObject
     command_id: NotRequired[str]
     provider_code: NotRequired[str]
+
+
+
+class ProviderReconnectingEvent(TypedDict):
+    """The connection to the provider ended, and another one takes its place. `respond` asks again for an answer that was cut."""
+
+    type: Literal["provider.reconnecting"]
+    code: int
+    reason: str
+    respond: bool
 
 
 
@@ -919,7 +953,7 @@ class SessionDrainingEvent(TypedDict):
     deadline_ms: float
 
 
-SessionEvent: TypeAlias = "SessionCreatedEvent | SessionUpdatedEvent | SessionDrainingEvent | SessionClosingEvent | SessionClosedEvent | ProviderConnectedEvent | ProviderDisconnectedEvent | ProviderFailedEvent | ProviderRenewedEvent | CallOfferedEvent | CallCreatedEvent | CallFailedEvent | CallEndedEvent | MediaConnectedEvent | SidebandAttachedEvent | SidebandLostEvent | SessionTamperedEvent | SessionRestoredEvent | ClientAttachedEvent | ClientDetachedEvent | ClientRejectedEvent | HandlerAttachedEvent | HandlerDetachedEvent | HandlerCompletedEvent | HandlerFailedEvent | TurnRequestedEvent | SpeechStartedEvent | SpeechStoppedEvent | TurnStartedEvent | TurnCompletedEvent | TranscriptCompletedEvent | ResponseStartedEvent | ResponseCompletedEvent | ResponseInterruptedEvent | ResponsePlayedEvent | ItemTruncatedEvent | SayRequestedEvent | SayCompletedEvent | InputInjectedEvent | ToolCalledEvent | ToolRejectedEvent | ToolDispatchedEvent | ToolCompletedEvent | ToolAnsweredEvent | LimitReachedEvent | TimerFiredEvent"
+SessionEvent: TypeAlias = "SessionCreatedEvent | SessionUpdatedEvent | SessionDrainingEvent | SessionClosingEvent | SessionClosedEvent | ProviderConnectedEvent | ProviderDisconnectedEvent | ProviderFailedEvent | ProviderRenewedEvent | CallOfferedEvent | CallCreatedEvent | CallFailedEvent | CallEndedEvent | MediaConnectedEvent | SidebandAttachedEvent | SidebandLostEvent | SessionTamperedEvent | SessionRestoredEvent | ProviderReconnectingEvent | ClientAttachedEvent | ClientDetachedEvent | ClientRejectedEvent | HandlerAttachedEvent | HandlerDetachedEvent | HandlerCompletedEvent | HandlerFailedEvent | TurnRequestedEvent | SpeechStartedEvent | SpeechStoppedEvent | TurnStartedEvent | TurnCompletedEvent | TranscriptCompletedEvent | ResponseStartedEvent | ResponseCompletedEvent | ResponseInterruptedEvent | ResponsePlayedEvent | InterruptionRequestedEvent | ItemTruncatedEvent | SayRequestedEvent | SayCompletedEvent | InputInjectedEvent | ToolCalledEvent | ToolRejectedEvent | ToolDispatchedEvent | ToolCompletedEvent | ToolAnsweredEvent | LimitReachedEvent | TimerFiredEvent"
 
 
 class SessionEventFrame(TypedDict):
@@ -1049,13 +1083,15 @@ class SessionUpdateFrame(TypedDict):
 
 
 class SessionUpdatedEvent(TypedDict):
-    """The server changed what the model was told."""
+    """What the model was told has changed. `tools` narrows; `resolved_tools` are those of another agent, and an answer that is being generated keeps the ones it began with."""
 
     type: Literal["session.updated"]
     instructions: NotRequired[str]
     voice: NotRequired[str]
     turn_detection: NotRequired[TurnDetection | None]
     tools: NotRequired[list[str]]
+    resolved_tools: NotRequired[list[ResolvedTool]]
+    settings: NotRequired[JsonObject]
     by: Literal["handler", "api"]
 
 
@@ -1173,7 +1209,7 @@ class ToolCalledEvent(TypedDict):
 
 
 class ToolCompletedEvent(TypedDict):
-    """The function ended, one way or another. Once for each call."""
+    """The function ended, one way or another. Once for each call. Without `respond: false` the model answers the output."""
 
     type: Literal["tool.completed"]
     call_id: str
@@ -1183,6 +1219,7 @@ class ToolCompletedEvent(TypedDict):
     output: NotRequired[Json]
     error: NotRequired[ErrorObject]
     duration_ms: float
+    respond: NotRequired[bool]
 
 
 
@@ -1341,6 +1378,7 @@ class UpdateCommand(TypedDict):
     voice: NotRequired[str]
     turn_detection: NotRequired[TurnDetection | None]
     tools: NotRequired[list[UpdateCommandToolsItem]]
+    settings: NotRequired[JsonObject]
 
 
 

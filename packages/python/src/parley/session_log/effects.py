@@ -8,6 +8,7 @@ from typing import Any, Literal, TypeAlias
 from typing_extensions import TypedDict
 
 from parley.contract.types import (
+    AddItemCommand,
     AddTextCommand,
     CancelCommand,
     ErrorObject,
@@ -42,6 +43,7 @@ class ProviderSendEffect(TypedDict):
     command: (
         UpdateCommand
         | AddTextCommand
+        | AddItemCommand
         | CancelCommand
         | RespondCommand
         | SayCommand

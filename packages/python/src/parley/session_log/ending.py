@@ -47,7 +47,7 @@ def closing(state: SessionState, entry: Record) -> list[Effect]:
         effects.append(cut(state.creating.say.say_id, ""))
     effects.extend(cut(say.say_id, "") for say in state.says)
     state.says = []
-    state.waiting_texts = []
+    state.waiting_commands = []
     state.waiting_update = None
     state.playing = None
     state.creating = None

@@ -6,7 +6,7 @@ import dataclasses
 from typing import Any, cast
 
 from parley.contract import LIMITS, TIMES
-from parley.contract.types import RespondCommand, SayCommand, Usage
+from parley.contract.types import CancelCommand, RespondCommand, SayCommand, Usage
 
 from .effects import Effect, Record, clear_timer, record, set_timer
 from .ending import cut, heard_text
@@ -145,6 +145,18 @@ def truncated(state: SessionState, entry: Record) -> list[Effect]:
     if state.playing is None or state.playing.item_id != entry["item_id"]:
         return []
     return [*_interrupted_answer(state, entry["at_ms"], entry["audio_ms"]), *_cancelled_tools(state)]
+
+
+def interruption_requested(state: SessionState, entry: Record) -> list[Effect]:
+    """Somebody other than the user cuts the answer, whatever the declaration says of interruptions."""
+    response = state.response
+    effects: list[Effect] = []
+    # Once: an answer that was interrupted already is being cancelled.
+    if response is not None and response.interrupted_ms is None:
+        cancel: CancelCommand = {"type": "cancel", "response_id": response.response_id}
+        effects.append({"kind": "provider.send", "command": cancel})
+    answer = _interrupted_answer(state, entry["at_ms"], entry.get("played_ms"))
+    return [*effects, *answer, *_cancelled_tools(state)]
 
 
 def interrupted(state: SessionState, at_ms: float, heard_ms: float | None = None) -> list[Effect]:

@@ -6,7 +6,17 @@ import dataclasses
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
-from parley.contract.types import ErrorObject, ResolvedTool, SessionDeclaration, SessionLimits, UpdateCommand, Usage
+from parley.contract.types import (
+    AddItemCommand,
+    AddTextCommand,
+    ErrorObject,
+    ResolvedTool,
+    SessionDeclaration,
+    SessionLimits,
+    ToolOutputCommand,
+    UpdateCommand,
+    Usage,
+)
 
 Phase: TypeAlias = Literal["new", "starting", "live", "closing", "closed"]
 
@@ -20,6 +30,8 @@ class ActiveResponse:
     started_at_ms: float
     #: How much of it was heard when the user spoke over it; None when nobody did.
     interrupted_ms: float | None
+    #: The tools it began with, when others took their place since.
+    tools: list[ResolvedTool] | None = None
 
 
 @dataclass(frozen=True)
@@ -97,8 +109,8 @@ class SessionState:
     enabled_tools: list[str] = field(default_factory=list)
     #: The provider was asked for and is not there yet.
     connecting: bool = False
-    #: Injected texts that wait for it.
-    waiting_texts: list[str] = field(default_factory=list)
+    #: Inputs, and outputs of tools, that wait for it.
+    waiting_commands: list[AddTextCommand | AddItemCommand | ToolOutputCommand] = field(default_factory=list)
     #: Changes that came while it was being connected.
     waiting_update: UpdateCommand | None = None
     clients: int = 0
@@ -132,4 +144,8 @@ class SessionState:
 
     def to_json(self) -> dict[str, Any]:
         """The state as JSON has it: the same object in every language."""
-        return dataclasses.asdict(self)
+        state = dataclasses.asdict(self)
+        # Only an answer that keeps the tools of before has them.
+        if state["response"] is not None and state["response"]["tools"] is None:
+            del state["response"]["tools"]
+        return state

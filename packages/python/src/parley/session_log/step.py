@@ -14,13 +14,21 @@ from collections.abc import Callable
 from typing import Any, NamedTuple, cast
 
 from parley.contract import LIMITS, TIMES
-from parley.contract.types import CancelCommand, ErrorObject, SessionDeclaration, UpdateCommand, UpdateCommandToolsItem
+from parley.contract.types import (
+    AddItemCommand,
+    AddTextCommand,
+    CancelCommand,
+    ErrorObject,
+    SessionDeclaration,
+    UpdateCommand,
+    UpdateCommandToolsItem,
+)
 
 from . import calls, responses, tools
 from .effects import Effect, Record, TimerSetEffect, clear_timer, record, set_timer
-from .ending import close, closing
+from .ending import close, closing, cut
 from .responses import flush
-from .state import SessionState
+from .state import CreatingSay, SessionState
 
 
 class Step(NamedTuple):
@@ -87,11 +95,38 @@ def _provider_connected(state: SessionState, entry: Record) -> list[Effect]:
         return []
     state.phase = "live"
     state.connecting = False
-    texts, update = state.waiting_texts, state.waiting_update
-    state.waiting_texts = []
+    waiting, update = state.waiting_commands, state.waiting_update
+    state.waiting_commands = []
     state.waiting_update = None
     told: list[Effect] = [] if update is None else [{"kind": "provider.send", "command": update}]
-    return [*told, *(_add_text(text) for text in texts), *flush(state)]
+    for command in waiting:
+        told.append({"kind": "provider.send", "command": command})
+        # The output of a tool is its call's one answer.
+        if command["type"] == "tool_output":
+            told.append(record("tool.answered", call_id=command["call_id"]))
+    return [*told, *flush(state)]
+
+
+def _provider_reconnecting(state: SessionState, entry: Record) -> list[Effect]:
+    """A connection is replaced by another one, and what was asked of the first is asked of the second."""
+    if state.phase != "live":
+        return []
+    creating, response = state.creating, state.response
+    state.phase = "starting"
+    state.connecting = True
+    state.user_speaking = False
+    state.creating = None
+    state.response = None
+    effects: list[Effect] = [clear_timer("creating"), {"kind": "provider.connect"}]
+    if isinstance(creating, CreatingSay):
+        state.says = [creating.say, *state.says]
+    elif creating is not None:
+        state.respond_wanted = True
+    if response is not None and response.say_id is not None:
+        effects.append(cut(response.say_id, ""))
+    elif response is not None and entry["respond"]:
+        state.respond_wanted = True
+    return effects
 
 
 def _provider_disconnected(state: SessionState, entry: Record) -> list[Effect]:
@@ -165,27 +200,39 @@ def _say_requested(state: SessionState, entry: Record) -> list[Effect]:
 def _injected(state: SessionState, entry: Record) -> list[Effect]:
     if entry["respond"]:
         state.respond_wanted = True
+    command: AddTextCommand | AddItemCommand
+    if "item" in entry:
+        place = {name: entry[name] for name in ("previous_item_id",) if name in entry}
+        command = cast(AddItemCommand, {"type": "add_item", "item": entry["item"], **place})
+    else:
+        command = {"type": "add_text", "role": "user", "text": entry["text"]}
     if state.phase != "starting":
-        return [_idle(state), _add_text(entry["text"]), *flush(state)]
+        return [_idle(state), {"kind": "provider.send", "command": command}, *flush(state)]
     limit = LIMITS["texts_waiting_max"]
-    if len(state.waiting_texts) >= limit:
+    if len(state.waiting_commands) >= limit:
         return [record("limit.reached", limit="texts_waiting_max", value=limit)]
-    state.waiting_texts = [*state.waiting_texts, entry["text"]]
+    state.waiting_commands = [*state.waiting_commands, command]
     return [_idle(state), *_connect(state)]
-
-
-def _add_text(text: str) -> Effect:
-    return {"kind": "provider.send", "command": {"type": "add_text", "role": "user", "text": text}}
 
 
 def _updated(state: SessionState, entry: Record) -> list[Effect]:
     change = {name: entry[name] for name in ("instructions", "voice", "turn_detection") if name in entry}
     command = cast(UpdateCommand, {"type": "update", **change})
+    if "resolved_tools" in entry:
+        # Another agent takes over. The answer that the model is giving was begun with the tools of before.
+        if state.response is not None and state.response.tools is None:
+            began_with = [tool for tool in state.tools if tool["name"] in state.enabled_tools]
+            state.response = dataclasses.replace(state.response, tools=began_with)
+        state.tools = list(entry["resolved_tools"])
+        state.enabled_tools = [tool["name"] for tool in state.tools]
+        command["tools"] = [_shown(cast("dict[str, Any]", tool)) for tool in state.tools]
     if "tools" in entry:
         # Only what was resolved at the start can be enabled: an update narrows the allowlist, it never widens it.
         enabled = [tool for tool in state.tools if tool["name"] in entry["tools"]]
         state.enabled_tools = [tool["name"] for tool in enabled]
         command["tools"] = [_shown(cast("dict[str, Any]", tool)) for tool in enabled]
+    if "settings" in entry:
+        command["settings"] = entry["settings"]
     if state.declaration is not None:
         state.declaration = cast(SessionDeclaration, {**state.declaration, **change})
     # A connection that is being made was told the old values; one that is made later is told the new ones.
@@ -266,6 +313,7 @@ _EFFECTS: dict[str, Callable[[SessionState, Record], list[Effect]]] = {
     "session.closed": _closed,
     "provider.connected": _provider_connected,
     "provider.disconnected": _provider_disconnected,
+    "provider.reconnecting": _provider_reconnecting,
     "provider.failed": _provider_failed,
     "call.offered": _call_offered,
     "call.failed": calls.failed,
@@ -280,6 +328,7 @@ _EFFECTS: dict[str, Callable[[SessionState, Record], list[Effect]]] = {
     "response.started": responses.started,
     "response.completed": responses.completed,
     "response.played": responses.played,
+    "interruption.requested": responses.interruption_requested,
     "item.truncated": responses.truncated,
     "say.requested": _say_requested,
     "input.injected": _injected,

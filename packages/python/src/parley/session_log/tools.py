@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, Literal, NamedTuple
 
 from parley.contract import LIMITS, TIMES
-from parley.contract.types import ErrorCode, ErrorObject
+from parley.contract.types import ErrorCode, ErrorObject, ResolvedTool, ToolOutputCommand
 from parley.errors import ERROR_CODES
 from parley.json_text import canonical, loads
 
@@ -61,9 +61,11 @@ def _judge(state: SessionState, entry: Record) -> _Admitted | _Refused:
     name, arguments = entry["name"], entry["arguments"]
     if state.phase == "closing":
         return _refusal("aborted", "the session is ending")
-    tool = next((one for one in state.tools if one["name"] == name and name in state.enabled_tools), None)
+    tool = _tool_of(state, name, entry.get("response_id"))
     if tool is None:
-        allowed = ", ".join(state.enabled_tools) or "none"
+        before = _begun_with(state, entry.get("response_id"))
+        names = state.enabled_tools if before is None else [one["name"] for one in before]
+        allowed = ", ".join(names) or "none"
         words = f"tool '{name}' is not in this session's allowlist. Allowed tools: {allowed}."
         return _refusal("permission_denied", words)
     limit = int(state.limits.get("max_tool_calls_in_flight", LIMITS["tool_calls_in_flight"]))
@@ -87,13 +89,30 @@ def _judge(state: SessionState, entry: Record) -> _Admitted | _Refused:
     return _Admitted(tool["target"], input, tool.get("on_interrupt", "finish"))
 
 
+def _begun_with(state: SessionState, response_id: str | None) -> list[ResolvedTool] | None:
+    """The tools of an answer that began before others took their place."""
+    response = state.response
+    return response.tools if response is not None and response.response_id == response_id else None
+
+
+def _tool_of(state: SessionState, name: str, response_id: str | None) -> ResolvedTool | None:
+    """What the model may call under this name; in an answer that keeps the tools of before, what it was then."""
+    before = _begun_with(state, response_id)
+    if before is None:
+        before = state.tools if name in state.enabled_tools else []
+    return next((one for one in before if one["name"] == name), None)
+
+
 def _refusal(code: ErrorCode, message: str) -> _Refused:
     return _Refused({"code": code, "message": message, "retryable": ERROR_CODES[code]["retryable"]})
 
 
 def dispatched(state: SessionState, entry: Record) -> list[Effect]:
-    timeouts = (one.get("timeout_ms") for one in state.tools if one["name"] == entry["name"])
-    timeout_ms = next(timeouts, None)
+    call = state.calls.get(entry["call_id"])
+    tool = _tool_of(state, entry["name"], None if call is None else call.response_id)
+    if tool is None:
+        tool = next((one for one in state.tools if one["name"] == entry["name"]), None)
+    timeout_ms = None if tool is None else tool.get("timeout_ms")
     return [
         {
             "kind": "execution.dispatch",
@@ -111,13 +130,14 @@ def rejected(state: SessionState, entry: Record) -> list[Effect]:
 
 
 def completed(state: SessionState, entry: Record) -> list[Effect]:
+    respond = entry.get("respond") is not False
     if entry["status"] == "succeeded":
-        return _ended(state, entry["call_id"], entry.get("output"))
+        return _ended(state, entry["call_id"], entry.get("output"), respond)
     unknown = {"code": "unknown", "message": f"the call ended as {entry['status']}", "retryable": False}
-    return _ended(state, entry["call_id"], {"error": entry.get("error") or unknown})
+    return _ended(state, entry["call_id"], {"error": entry.get("error") or unknown}, respond)
 
 
-def _ended(state: SessionState, call_id: str, output: Any) -> list[Effect]:
+def _ended(state: SessionState, call_id: str, output: Any, respond: bool = True) -> list[Effect]:
     """The call ends, once: a second end of it, or of one that never was, finds nothing (P1)."""
     call = state.calls.get(call_id)
     if call is None:
@@ -126,14 +146,13 @@ def _ended(state: SessionState, call_id: str, output: Any) -> list[Effect]:
     state.answered = [*state.answered, call_id][-LIMITS["answered_calls_max"] :]
     if call.source != "model":
         return flush(state)
-    if state.phase != "live":
+    if state.phase not in ("live", "starting"):
         return []
-    state.respond_wanted = True
-    return [
-        {
-            "kind": "provider.send",
-            "command": {"type": "tool_output", "call_id": call_id, "output": canonical(output)},
-        },
-        record("tool.answered", call_id=call_id),
-        *flush(state),
-    ]
+    if respond:
+        state.respond_wanted = True
+    command: ToolOutputCommand = {"type": "tool_output", "call_id": call_id, "output": canonical(output)}
+    if state.phase == "starting":
+        # One connection is gone and the next is not there: it is told then. There are no more of these than calls.
+        state.waiting_commands = [*state.waiting_commands, command]
+        return []
+    return [{"kind": "provider.send", "command": command}, record("tool.answered", call_id=call_id), *flush(state)]

@@ -1,0 +1,287 @@
+// The connection to the model over the life of a session: it is made again when it drops, and replaced at a turn boundary
+// before the provider's own limit ends it. Whoever sends does not see which one it is.
+//
+// K1  One connection is listened to at a time; what an older one still says is not heard.
+// K2  A new connection is told the conversation before anything else is sent on it.
+// K3  A renewal has the new connection before it lets the old one go.
+
+import { type ModelCommand, type ModelEvent, ParleyError } from '@parley/core';
+import type { ModelClosed, ModelConnection, ModelOwner, ModelSessionOptions, RealtimeModel } from '@parley/providers';
+import { Backoff, type Clock, systemClock } from '@parley/transport';
+import type { ReplayPlan } from '../history/replay.ts';
+import type { RealtimeEventFields, RealtimeSessionEvent } from '../events.ts';
+import type { ReconnectOptions, RenewalOptions } from '../options.ts';
+import { type Owned, owned } from './owner.ts';
+
+export interface LinkOptions {
+  clock: Clock;
+  /** Asked for each connection, so that a key may change. */
+  model(): Promise<RealtimeModel>;
+  /** What the model is told at the beginning of each connection. */
+  terms(model: RealtimeModel): Omit<ModelSessionOptions, 'signal'>;
+  plan(): ReplayPlan;
+  /** Whether nobody speaks, nothing is asked for and nothing is heard: a connection may be replaced. */
+  quiet(): boolean;
+  reconnect: ReconnectOptions | false;
+  renewal: RenewalOptions | false;
+  frame: Parameters<ModelOwner['onFrame']>[0];
+  event(event: ModelEvent): void;
+  /** A connection is there and was told the conversation; `renewed` without anybody having noticed. */
+  connected(connection: ModelConnection, owner: ModelOwner, renewed: boolean): void;
+  /** It ended. `again`: another one is about to be made. */
+  lost(closed: ModelClosed, again: boolean): void;
+  emit(event: RealtimeSessionEvent): void;
+}
+
+const LEAD_MS = 2 * 60_000;
+const RENEW_AGAIN_MS = 5_000;
+
+interface Live {
+  connection: ModelConnection;
+  owner: ModelOwner;
+  send: Owned['send'];
+  sinceMs: number;
+  /** Items that it knows by words alone, and calls that it was not told of. */
+  replayed: ReadonlySet<string>;
+  openCalls: Set<string>;
+}
+
+export class ModelLink {
+  readonly #options: LinkOptions;
+  readonly #backoff: Backoff;
+  readonly #first = Promise.withResolvers<void>();
+  readonly #stop = new AbortController();
+  #model: RealtimeModel | null = null;
+  #live: Live | null = null;
+  #next: ModelConnection | null = null;
+  #renewal: { cancel(): void } | null = null;
+  #attempts = 0;
+  #begun = false;
+  #renewing = false;
+
+  constructor(options: LinkOptions) {
+    this.#options = options;
+    const { minMs = 250, maxMs = 10_000 } = options.reconnect === false ? {} : options.reconnect;
+    this.#backoff = new Backoff({ minMs, maxMs });
+    this.#first.promise.catch(() => {
+      // `run()` awaits it; a session that is closed while it connects has nobody to tell.
+    });
+  }
+
+  /** Resolves with the first connection, and rejects when there is none. */
+  get first(): Promise<void> {
+    return this.#first.promise;
+  }
+
+  get open(): boolean {
+    return this.#live !== null;
+  }
+
+  get truncates(): boolean {
+    return this.#model?.capabilities.client_truncates ?? false;
+  }
+
+  /** Whether the model knows this item by its words alone. */
+  replayed(itemId: string): boolean {
+    return this.#live?.replayed.has(itemId) ?? false;
+  }
+
+  /** Whether the model has to be told of a call before it is told its output. */
+  takeOpenCall(callId: string): boolean {
+    return this.#live?.openCalls.delete(callId) ?? false;
+  }
+
+  send(command: ModelCommand, eventId?: string): void {
+    this.#live?.send(command, eventId);
+  }
+
+  sendEvent(event: Record<string, unknown> & { type: string }): void {
+    this.#live?.owner.send(event);
+  }
+
+  sendAudio(audio: Buffer): boolean {
+    if (!this.#live) return false;
+    this.#live.owner.sendAudio(audio);
+    return true;
+  }
+
+  /** Makes a connection: the first, or one in place of another. */
+  connect(): void {
+    if (this.#begun) this.#again().catch((error: unknown) => this.#giveUp(ParleyError.from(error)));
+    else this.#begin().catch((error: unknown) => this.#first.reject(ParleyError.from(error)));
+  }
+
+  /** Something may have come to its end: a connection that waits takes over when all is quiet. */
+  settle(): void {
+    if (!this.#next || !this.#live || !this.#options.quiet()) return;
+    const next = this.#next;
+    const old = this.#live.connection;
+    this.#next = null;
+    this.#attach(next, true);
+    old.close('renewed');
+  }
+
+  close(reason: string): void {
+    this.#stop.abort(new ParleyError('cancelled', 'the session was closed'));
+    this.#renewal?.cancel();
+    this.#next?.close(reason);
+    this.#next = null;
+    const live = this.#live;
+    this.#live = null;
+    live?.connection.close(reason);
+    this.#first.reject(new ParleyError('cancelled', 'the session was closed before it was connected'));
+  }
+
+  async #begin(): Promise<void> {
+    this.#begun = true;
+    this.#tell({ status: 'connecting', attempt: 1 });
+    const connection = await this.#dial();
+    if (connection) this.#attach(connection, false);
+  }
+
+  async #again(): Promise<void> {
+    const { reconnect } = this.#options;
+    const attempts = reconnect === false ? 1 : (reconnect.attempts ?? 6);
+    for (;;) {
+      this.#attempts += 1;
+      await this.#sleep(this.#backoff.next());
+      if (this.#stop.signal.aborted) return;
+      this.#tell({ status: 'reconnecting', attempt: this.#attempts });
+      try {
+        const connection = await this.#dial();
+        if (connection) this.#attach(connection, false);
+        return;
+      } catch (thrown) {
+        const error = ParleyError.from(thrown);
+        if (!error.retryable || this.#attempts >= attempts) throw error;
+      }
+    }
+  }
+
+  /** null when the session was closed meanwhile. */
+  async #dial(): Promise<ModelConnection | null> {
+    const model = await this.#options.model();
+    this.#model = model;
+    const connection = await model.connect({ ...this.#options.terms(model), signal: this.#stop.signal });
+    if (!this.#stop.signal.aborted) return connection;
+    connection.close('closed');
+    return null;
+  }
+
+  #attach(connection: ModelConnection, renewed: boolean): void {
+    const { clock } = this.#options;
+    const { owner, send, show } = owned(connection);
+    const plan = this.#options.plan();
+    const live: Live = {
+      connection,
+      owner,
+      send,
+      sinceMs: clock.now(),
+      replayed: new Set(plan.itemIds),
+      openCalls: new Set(plan.openCalls),
+    };
+    this.#live = live;
+    this.#attempts = 0;
+    owner.onFrame((type, frame, event) => {
+      if (this.#live === live) this.#options.frame(type, frame, event);
+    });
+    connection.onEvent((event) => {
+      if (this.#live !== live) return;
+      show(event);
+      this.#options.event(event);
+    });
+    connection.closed.then(
+      (closed) => this.#ended(live, closed),
+      (error: unknown) => this.#options.emit({ type: 'error', error: ParleyError.from(error), source: 'session' }),
+    );
+    // Some say when they will end it, long before or shortly.
+    connection.onGoingAway?.(() => {
+      if (this.#live === live && this.#options.renewal !== false && !this.#renewing) this.#renew();
+    });
+    for (const item of plan.items) send({ type: 'add_item', item });
+    this.#schedule(owner);
+    this.#tell({ status: 'connected', ...(plan.items.length === 0 ? {} : { replayed: plan.itemIds.length }) });
+    this.#options.connected(connection, owner, renewed);
+    this.#first.resolve();
+  }
+
+  #ended(live: Live, closed: ModelClosed): void {
+    if (this.#live !== live) return;
+    this.#live = null;
+    this.#renewal?.cancel();
+    this.#next?.close('replaced');
+    this.#next = null;
+    this.#backoff.lived(this.#options.clock.now() - live.sinceMs);
+    const again = closed.recoverable && this.#options.reconnect !== false && !this.#stop.signal.aborted;
+    if (again) this.#tell({ status: 'reconnecting', attempt: 0, reason: closed.error?.message ?? closed.reason });
+    this.#options.lost(closed, again);
+  }
+
+  #giveUp(error: ParleyError): void {
+    if (this.#stop.signal.aborted) return;
+    this.#options.lost({ code: 1006, reason: error.message, recoverable: false, error: error.toObject() }, false);
+  }
+
+  #schedule(owner: ModelOwner): void {
+    const { renewal, clock } = this.#options;
+    this.#renewal?.cancel();
+    this.#renewal = null;
+    const capMs = Math.min(this.#model?.capabilities.session_max_ms ?? Infinity, expiresInMs(owner, clock));
+    if (renewal === false || !Number.isFinite(capMs)) return;
+    const leadMs = Math.min(renewal.leadMs ?? LEAD_MS, capMs / 4);
+    this.#renewal = clock.after(capMs - leadMs, () => this.#renew());
+  }
+
+  #renew(): void {
+    this.#tell({ status: 'renewing' });
+    this.#renewing = true;
+    const old = this.#live;
+    this.#dial().then(
+      (connection) => {
+        this.#renewing = false;
+        if (!connection) return;
+        if (this.#live !== old || !old) return connection.close('replaced');
+        this.#next = connection;
+        connection.closed.then(
+          () => {
+            if (this.#next === connection) this.#next = null;
+          },
+          () => {},
+        );
+        this.settle();
+      },
+      (error: unknown) => {
+        this.#renewing = false;
+        if (this.#stop.signal.aborted) return;
+        this.#options.emit({ type: 'error', error: ParleyError.from(error), source: 'session' });
+        this.#renewal = this.#options.clock.after(RENEW_AGAIN_MS, () => this.#renew());
+      },
+    );
+  }
+
+  #tell(fields: RealtimeEventFields['connection']): void {
+    this.#options.emit({ type: 'connection', ...fields });
+  }
+
+  #sleep(ms: number): Promise<void> {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const timer = this.#options.clock.after(ms, resolve);
+    this.#stop.signal.addEventListener(
+      'abort',
+      () => {
+        timer.cancel();
+        resolve();
+      },
+      { once: true },
+    );
+    return promise;
+  }
+}
+
+/** When the provider says that it will end the connection. Told in the time of day, so only a real clock can use it. */
+function expiresInMs(owner: ModelOwner, clock: Clock): number {
+  const at = owner.session['expires_at'];
+  if (clock !== systemClock || typeof at !== 'number') return Infinity;
+  const left = at * 1000 - Date.now();
+  return left > 0 ? left : Infinity;
+}
