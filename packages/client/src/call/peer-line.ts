@@ -50,6 +50,7 @@ export class PeerLine extends FrameLine {
   /** Ends with the connection. */
   readonly #over = new AbortController();
   #silence: ReturnType<typeof setTimeout> | undefined;
+  #wasOpen = false;
 
   private constructor(connection: RTCPeerConnection, parts: PeerParts) {
     super();
@@ -58,7 +59,8 @@ export class PeerLine extends FrameLine {
     this.#channel = connection.createDataChannel(CHANNEL);
     const { signal } = this.#over;
     this.#channel.addEventListener('message', ({ data }) => this.receive(data), { signal });
-    this.#channel.addEventListener('close', () => this.#lost('the far end closed the call'), { signal });
+    this.#channel.addEventListener('close', () => this.#hungUp(), { signal });
+    this.#channel.addEventListener('open', () => (this.#wasOpen = true), { signal });
     connection.addEventListener('track', ({ track }) => parts.play?.(new MediaStream([track])), { signal });
     connection.addEventListener('connectionstatechange', () => this.#changed(), { signal });
   }
@@ -66,7 +68,7 @@ export class PeerLine extends FrameLine {
   /**
    * Connects: offer, answer, a way for the audio, the channel.
    *
-   * @throws ParleyError the server's refusal of the offer, or `ice_failed`, `dtls_failed`, `channel_timeout` as its
+   * @throws ParleyError the server's refusal of the offer, or `ice_failed`, `dtls_failed`, `channel_failed` as its
    * `details.problem`.
    */
   static async open(parts: PeerParts): Promise<PeerLine> {
@@ -108,7 +110,10 @@ export class PeerLine extends FrameLine {
       throw new ParleyError('out_of_range', `${frame.type} is longer than the ${messageMax} bytes of a message`);
     }
     if (this.#channel.bufferedAmount > bufferMax) {
-      throw new ParleyError('resource_exhausted', `over ${bufferMax} bytes wait to be sent; ${frame.type} was not sent`);
+      throw new ParleyError(
+        'resource_exhausted',
+        `over ${bufferMax} bytes wait to be sent; ${frame.type} was not sent`,
+      );
     }
     this.#channel.send(text);
   }
@@ -168,7 +173,7 @@ export class PeerLine extends FrameLine {
       () => channel.readyState === 'open',
       timeoutMs,
       () =>
-        problem('channel_timeout', 'deadline_exceeded', `the data channel ${CHANNEL} did not open in ${timeoutMs} ms`),
+        problem('channel_failed', 'deadline_exceeded', `the data channel ${CHANNEL} did not open in ${timeoutMs} ms`),
     );
   }
 
@@ -211,12 +216,18 @@ export class PeerLine extends FrameLine {
     clearTimeout(this.#silence);
     const state = this.#connection.connectionState;
     if (state === 'failed') {
-      const error = this.#channel.readyState === 'connecting' ? this.#failure('at all') : lost('the audio broke off');
+      const error = this.#wasOpen ? lost('the audio broke off') : this.#failure('at all');
       this.#finish({ code: 1006, reason: error.message, error });
     } else if (state === 'disconnected') {
       const silenceMs = this.#parts.silenceTimeoutMs ?? LIMITS.silenceTimeoutMs;
       this.#silence = setTimeout(() => this.#lost('the far end fell silent'), silenceMs);
     }
+  }
+
+  #hungUp(): void {
+    if (this.#wasOpen) return this.#lost('the far end closed the call');
+    const error = problem('channel_failed', 'unavailable', `the far end refused the data channel ${CHANNEL}`);
+    this.#finish({ code: 1006, reason: error.message, error });
   }
 
   #lost(why: string): void {

@@ -25,7 +25,7 @@ export const CALL_PROBLEMS = [
   /** A way was found, but the two ends did not agree on a secret. */
   'dtls_failed',
   /** The audio is connected, but the channel for events did not open. */
-  'channel_timeout',
+  'channel_failed',
   /** The connection broke and could not be made again. */
   'connection_lost',
   /** The session is over. */

@@ -43,7 +43,7 @@ const WITHOUT_WEBRTC: readonly (CallProblem | null)[] = [
   'webrtc_missing',
   'ice_failed',
   'dtls_failed',
-  'channel_timeout',
+  'channel_failed',
 ];
 
 /**
