@@ -2,7 +2,6 @@
 
 import {
   CLIENT_SUBPROTOCOL,
-  LIMITS,
   PARLEY_EVENTS_SUBPROTOCOL,
   ParleyError,
   type SessionResource,
@@ -180,14 +179,7 @@ async function handshakeError(
   const error = ParleyError.from(thrown, 'unavailable');
   // 1006 and its like: anything else was said by the server, and is the reason.
   if (error.code !== 'unavailable' || error.cause !== undefined) return error;
-  const http = new Http({
-    url: options.url,
-    key: secret,
-    timeoutMs: options.timeoutMs ?? 10_000,
-    retries: 0,
-    retryAfterMaxMs: 0,
-    answerBytesMax: LIMITS.body_bytes_max,
-  });
+  const http = new Http({ url: options.url, key: secret, timeoutMs: options.timeoutMs ?? 10_000, retries: 0 });
   try {
     const path = `/api/v1/sessions/${encodeURIComponent(options.sessionId)}`;
     const session = await http.json<SessionResource>('GET', path, { signal: options.signal });

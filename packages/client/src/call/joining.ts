@@ -1,7 +1,8 @@
 // Which session a call joins: one that was started, named by its token, or a target that is started for it.
 
 import { ParleyError, type SessionResource, type StartRequest } from '@parley/core';
-import { ParleyClient } from '../client.ts';
+import { Http } from '../http.ts';
+import { Sessions } from '../sessions.ts';
 import { asProblem, callError } from './problems.ts';
 
 /** The session: its token; or a key and its id; or a target, with a key that may start it. */
@@ -26,7 +27,7 @@ export interface JoinOptions extends CallTarget {
 
 /** A session that can be joined, and what it is talked to with. */
 export interface Joined {
-  parley: ParleyClient;
+  sessions: Sessions;
   session: SessionResource;
   /** What was given: the token of the session, or a key, or nothing on a server that asks for none. */
   secret: string | undefined;
@@ -34,25 +35,27 @@ export interface Joined {
   started: boolean;
 }
 
+const TIMEOUT_MS = 10_000;
+
 /** @throws ParleyError `session_ended` or `token_expired` as its `details.problem`, or the server's reason. */
 export async function join(options: JoinOptions): Promise<Joined> {
   const { url, key, target, signal } = options;
-  const client = (secret: string | undefined): ParleyClient =>
-    new ParleyClient({ url, key: secret, timeoutMs: options.timeoutMs, retries: 1 });
+  const sessionsFor = (secret: string | undefined): Sessions =>
+    new Sessions(new Http({ url, key: secret, timeoutMs: options.timeoutMs ?? TIMEOUT_MS, retries: 1 }));
   if (target !== undefined) {
-    const started = await client(options.token ?? key).sessions.start(target, options.start, { signal });
+    const started = await sessionsFor(options.token ?? key).start(target, options.start, { signal });
     const secret = started.client_token;
-    const parley = client(secret);
-    return { parley, session: await parley.sessions.get(started.session_id, { signal }), secret, started: true };
+    const sessions = sessionsFor(secret);
+    return { sessions, session: await sessions.get(started.session_id, { signal }), secret, started: true };
   }
   const secret = options.token ?? key;
   const id = options.sessionId ?? sessionOfToken(options.token);
-  const parley = client(secret);
-  const session = await parley.sessions.get(id, { signal }).catch((thrown: unknown) => {
+  const sessions = sessionsFor(secret);
+  const session = await sessions.get(id, { signal }).catch((thrown: unknown) => {
     throw expired(ParleyError.from(thrown), secret);
   });
   if (session.status === 'closed' || session.status === 'closing') throw ended(session);
-  return { parley, session, secret, started: false };
+  return { sessions, session, secret, started: false };
 }
 
 export function ended(session: SessionResource): ParleyError {

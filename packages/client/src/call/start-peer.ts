@@ -2,7 +2,7 @@
 // own stream, which is the same wherever the media ends.
 
 import { ParleyError, type SessionResource } from '@parley/core';
-import type { ParleyClient } from '../client.ts';
+import type { Sessions } from '../sessions.ts';
 import { Call, type Reopened } from './call.ts';
 import { expired, type Joined } from './joining.ts';
 import { PeerAudio } from './peer-audio.ts';
@@ -14,7 +14,7 @@ import type { CallOptions } from './start.ts';
 /** Creating the provider's call is part of the answer. */
 const OFFER_MS = 20_000;
 
-export async function startPeerCall({ parley, session, secret }: Joined, options: CallOptions): Promise<Call> {
+export async function startPeerCall({ sessions, session, secret }: Joined, options: CallOptions): Promise<Call> {
   if (typeof options.audio === 'object') {
     throw new ParleyError(
       'invalid_argument',
@@ -30,8 +30,8 @@ export async function startPeerCall({ parley, session, secret }: Joined, options
   const audio = options.audio === true ? await PeerAudio.open(options.browser ?? {}, report) : null;
   const connect = async (stop: AbortSignal): Promise<PeerLine> => {
     // Asked for each connection: what opens a TURN server is good for a short time.
-    const iceServers = options.rtc?.iceServers ?? (await parley.sessions.iceServers(session_id, { signal: stop }));
-    return PeerLine.open({ ...options.rtc, iceServers, ...partsOf(parley, session_id, audio), signal: stop });
+    const iceServers = options.rtc?.iceServers ?? (await sessions.iceServers(session_id, { signal: stop }));
+    return PeerLine.open({ ...options.rtc, iceServers, ...partsOf(sessions, session_id, audio), signal: stop });
   };
   try {
     const line = await connect(signal ? AbortSignal.any([signal, over.signal]) : over.signal);
@@ -43,13 +43,13 @@ export async function startPeerCall({ parley, session, secret }: Joined, options
       devices: audio?.devices,
       reopen: reconnecting(options.reconnectMs, over.signal, async (): Promise<Reopened> => {
         // The far end hangs up when the session is over: that is no cut, and the log says why.
-        const now = await parley.sessions.get(session_id, { signal: over.signal }).catch((thrown: unknown) => {
+        const now = await sessions.get(session_id, { signal: over.signal }).catch((thrown: unknown) => {
           throw expired(ParleyError.from(thrown), secret);
         });
         if (now.status === 'closed' || now.status === 'closing') return { over: endOf(now) };
         return { line: await connect(over.signal), missed: [] };
       }),
-      closeSession: (reason) => parley.sessions.close(session_id, reason, { timeoutMs: CLOSE_MS }),
+      closeSession: (reason) => sessions.close(session_id, reason, { timeoutMs: CLOSE_MS }),
       release: async () => {
         over.abort();
         await audio?.close();
@@ -57,8 +57,8 @@ export async function startPeerCall({ parley, session, secret }: Joined, options
     });
     call = begun;
     signal?.addEventListener('abort', () => void begun.hangUp('aborted'), { once: true, signal: over.signal });
-    leaveWithThePage(parley, session_id, over.signal);
-    void follow(begun, parley, session.last_seq, secret, over.signal);
+    leaveWithThePage(sessions, session_id, over.signal);
+    void follow(begun, sessions, session.last_seq, secret, over.signal);
     return begun;
   } catch (thrown) {
     over.abort();
@@ -67,9 +67,9 @@ export async function startPeerCall({ parley, session, secret }: Joined, options
   }
 }
 
-function partsOf(parley: ParleyClient, session_id: string, audio: PeerAudio | null): PeerParts {
+function partsOf(sessions: Sessions, session_id: string, audio: PeerAudio | null): PeerParts {
   return {
-    offer: (sdp, signal) => parley.sessions.offer(session_id, sdp, { timeoutMs: OFFER_MS, signal }),
+    offer: (sdp, signal) => sessions.offer(session_id, sdp, { timeoutMs: OFFER_MS, signal }),
     send: audio ? (sender, signal) => audio.sendOn(sender, signal) : undefined,
     play: audio ? (stream) => audio.play(stream) : undefined,
   };
@@ -78,13 +78,13 @@ function partsOf(parley: ParleyClient, session_id: string, audio: PeerAudio | nu
 /** The log, live: what it says of tools, of speech and of the end. */
 async function follow(
   call: Call,
-  parley: ParleyClient,
+  sessions: Sessions,
   after: number,
   secret: string | undefined,
   signal: AbortSignal,
 ): Promise<void> {
   try {
-    for await (const event of parley.sessions.tail(call.session.session_id, { after, signal })) call.hearLog(event);
+    for await (const event of sessions.tail(call.session.session_id, { after, signal })) call.hearLog(event);
   } catch (thrown) {
     // The call can be heard without its log; its end is then found when the line ends.
     if (!signal.aborted) call.report(expired(ParleyError.from(thrown, 'unavailable'), secret));
@@ -97,11 +97,11 @@ function endOf(session: SessionResource): { reason: string; error: ParleyError |
 }
 
 // A socket is closed by the browser when its page goes, a peer connection only falls silent.
-function leaveWithThePage(parley: ParleyClient, session_id: string, signal: AbortSignal): void {
+function leaveWithThePage(sessions: Sessions, session_id: string, signal: AbortSignal): void {
   if (typeof addEventListener === 'undefined') return;
   const leave = (): void => {
     // Nobody is there any more who could be told of a failure; the server then waits for the client to come back.
-    parley.sessions.close(session_id, 'client_left', { keepalive: true }).catch(() => undefined);
+    sessions.close(session_id, 'client_left', { keepalive: true }).catch(() => undefined);
   };
   addEventListener('pagehide', leave, { signal });
 }

@@ -10,7 +10,7 @@ import { PacedSink, paced, silence } from './paced.ts';
 import { CLOSE_MS, reconnecting } from './reconnecting.ts';
 import type { CallOptions } from './start.ts';
 
-export async function startSocketCall({ parley, session, secret }: Joined, options: CallOptions): Promise<Call> {
+export async function startSocketCall({ sessions, session, secret }: Joined, options: CallOptions): Promise<Call> {
   const { signal } = options;
   const { session_id } = session;
   let call: Call | undefined;
@@ -33,10 +33,10 @@ export async function startSocketCall({ parley, session, secret }: Joined, optio
       devices: audio.devices,
       reopen: reconnecting(options.reconnectMs, over.signal, async (seq) => {
         const back = await connectSession({ ...connection, signal: over.signal });
-        const { events } = await parley.sessions.events(session_id, { after: seq }, { signal: over.signal });
+        const { events } = await sessions.events(session_id, { after: seq }, { signal: over.signal });
         return { line: back, missed: events };
       }),
-      closeSession: (reason) => parley.sessions.close(session_id, reason, { timeoutMs: CLOSE_MS }),
+      closeSession: (reason) => sessions.close(session_id, reason, { timeoutMs: CLOSE_MS }),
       release: async () => {
         over.abort();
         await audio.close?.();

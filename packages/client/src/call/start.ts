@@ -74,6 +74,6 @@ export async function startCall(options: CallOptions): Promise<Call> {
 
 // The reason why the call did not come about is what its starter has to hear, and not that this failed as well; a
 // session that nobody joins ends by itself.
-async function abandon({ parley, session }: Joined, reason: string): Promise<void> {
-  await parley.sessions.close(session.session_id, reason, { timeoutMs: CLOSE_MS }).catch(() => undefined);
+async function abandon({ sessions, session }: Joined, reason: string): Promise<void> {
+  await sessions.close(session.session_id, reason, { timeoutMs: CLOSE_MS }).catch(() => undefined);
 }
