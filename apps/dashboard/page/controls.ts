@@ -50,8 +50,7 @@ export function showControls(call: Call | null, starting: boolean): void {
   elements.target.disabled = live || starting;
   elements.text.disabled = !live;
   elements.send.disabled = !live;
-  elements.path.hidden = !live;
-  if (call) elements.path.textContent = PATHS[call.path];
+  elements.path.textContent = call ? PATHS[call.path] : '';
   if (!live) {
     for (const list of [elements.microphone, elements.loudspeaker]) list.disabled = true;
     elements.mic.value = 0;

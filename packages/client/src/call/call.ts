@@ -9,7 +9,9 @@ import type { AudioSink, TrackMicrophone } from './audio.ts';
 import type { AudioDevices, DeviceChoice } from './devices.ts';
 import { type Action, cutResponse, type Dialogue, hear, newDialogue, reconnected } from './dialogue.ts';
 import type { CallEnd, CallEvents, CallPath, CallState, CallStats } from './events.ts';
+import { MicrophoneGate } from './microphone-gate.ts';
 import type { PeerLine } from './peer-line.ts';
+import { untilQuiet } from './quiet.ts';
 
 export type CallLine = SessionSocket | PeerLine;
 
@@ -59,8 +61,7 @@ export class Call {
   #line: CallLine;
   #state: CallState = 'connecting';
   #micLevel = 0;
-  #muted = false;
-  #pressed = false;
+  readonly #gate: MicrophoneGate;
   /** Until when the time of the media was counted. */
   #counted_ms = performance.now();
   #over: { reason: string } | null = null;
@@ -75,6 +76,10 @@ export class Call {
     this.ended = new Promise((resolve) => (finish = resolve));
     this.#finish = finish;
     this.#ticker = setInterval(() => this.#tick(), TICK_MS);
+    this.#gate = new MicrophoneGate(parts.gated, (told) => {
+      parts.microphone?.listen(told.open);
+      this.#emitter.emit('microphone', told);
+    });
     this.#noDeviceChange = parts.devices?.onChange(() => void this.#tellDevices());
     // A task later, so that whoever started the call can listen before the first frame is told.
     setTimeout(() => this.#adopt(line), 0);
@@ -104,13 +109,12 @@ export class Call {
   }
 
   get muted(): boolean {
-    return this.#muted;
+    return this.#gate.muted;
   }
 
   /** A muted microphone sends silence: the provider goes on hearing that nobody speaks. */
   mute(muted = true): void {
-    this.#muted = muted;
-    this.#listen();
+    this.#gate.mute(muted);
   }
 
   unmute(): void {
@@ -122,30 +126,26 @@ export class Call {
    * between `press()` and `release()`; with it, this is a microphone that is muted when it is not pressed.
    */
   press(): void {
-    if (this.#over !== null || this.#pressed) return;
-    this.#pressed = true;
-    this.#muted = false;
+    if (this.#over !== null || this.#gate.pressed) return;
     this.interrupt();
     if (this.pushToTalk) this.#line.clearInput();
-    this.#listen();
+    this.#gate.press();
   }
 
   /** Push-to-talk, let go: closes the microphone and, without turn detection, ends the turn. */
   release(): void {
-    if (this.#over !== null || !this.#pressed) return;
-    this.#pressed = false;
-    if (!this.pushToTalk) this.#muted = true;
-    this.#listen();
+    if (this.#over !== null || !this.#gate.pressed) return;
+    this.#gate.release();
     if (!this.pushToTalk) return;
     if (this.#line.path === 'websocket') return this.endTurn();
     setTimeout(() => {
-      if (this.#over === null && !this.#pressed) this.endTurn();
+      if (this.#over === null && !this.#gate.pressed) this.endTurn();
     }, LAST_WORDS_MS);
   }
 
   /** Whether the push-to-talk button is held. */
   get pressed(): boolean {
-    return this.#pressed;
+    return this.#gate.pressed;
   }
 
   /** Says `text` in writing, and asks for the answer where the model gives it. */
@@ -204,26 +204,7 @@ export class Call {
    * @throws ParleyError `cancelled` (or the reason of the abort) when the signal fires.
    */
   quiet(options: { forMs?: number; signal?: AbortSignal } = {}): Promise<void> {
-    const { forMs = 0, signal } = options;
-    return new Promise((resolve, reject) => {
-      let since_ms = performance.now();
-      const look = (): void => {
-        if (this.#over !== null) return settle();
-        if (this.#busy()) since_ms = performance.now() + 1;
-        else if (performance.now() - since_ms >= forMs) settle();
-      };
-      const settle = (error?: ParleyError): void => {
-        for (const remove of off) remove();
-        signal?.removeEventListener('abort', stop);
-        if (error) reject(error);
-        else resolve();
-      };
-      const stop = (): void => settle(ParleyError.from(signal?.reason, 'cancelled'));
-      const off = [this.#emitter.on('level', look), this.#emitter.on('end', look)];
-      signal?.addEventListener('abort', stop, { once: true });
-      if (signal?.aborted) stop();
-      else look();
-    });
+    return untilQuiet(this, () => this.#busy(), options);
   }
 
   /** Ends the call and its session. */
@@ -252,8 +233,8 @@ export class Call {
     const line = this.#line;
     if (this.#over !== null || !this.#dialogue.live || line.path !== 'websocket') return;
     // Between two turns a microphone that has to be pressed is not heard at all.
-    if (this.#parts.gated && this.pushToTalk && !this.#pressed) return;
-    const heard = this.#muted ? new Int16Array(pcm.length) : pcm;
+    if (this.#gate.shut) return;
+    const heard = this.#gate.muted ? new Int16Array(pcm.length) : pcm;
     this.#micLevel = levelOf(heard);
     try {
       if (line.appendAudio(heard)) this.#stats.userAudioMs += msOf(pcm.length);
@@ -306,9 +287,8 @@ export class Call {
   #receive(frame: SocketFrame): void {
     if (this.#over !== null) return;
     this.#count();
-    const { live } = this.#dialogue;
     for (const action of hear(this.#dialogue, frame)) this.#do(action);
-    if (this.#dialogue.live !== live) this.#listen();
+    this.#gate.pushToTalk = this.pushToTalk;
     this.#emitter.emit('frame', frame);
     this.#show();
   }
@@ -422,14 +402,6 @@ export class Call {
     if (this.#line.path !== 'webrtc' || !this.#dialogue.live) return;
     if (this.#parts.microphone) this.#stats.userAudioMs += this.#counted_ms - since_ms;
     if (this.#dialogue.playingId !== null) this.#stats.replyAudioMs += this.#counted_ms - since_ms;
-  }
-
-  /** Opens or closes the microphone, as mute and push-to-talk have it. */
-  #listen(): void {
-    const pressed = this.#pressed;
-    const open = !this.#muted && (pressed || !this.#parts.gated || !this.pushToTalk);
-    this.#parts.microphone?.listen(open);
-    this.#emitter.emit('microphone', { open, muted: this.#muted, pressed });
   }
 
   /** Asks for an answer to the turn that has just ended. */
