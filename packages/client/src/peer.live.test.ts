@@ -348,9 +348,11 @@ test('what keeps a page from calling at all is named before anything is offered'
   expect((await failure(page)).slice(0, 2)).toEqual(['not_found', 'microphone_missing']);
   await refuse('NotReadableError');
   expect((await failure(page)).slice(0, 2)).toEqual(['failed_precondition', 'microphone_failed']);
+  const relayed = "{ rtc: { iceTransportPolicy: 'relay', iceServers: [{ urls: 'stun:127.0.0.1:9' }] } }";
+  expect((await failure(page, relayed)).slice(0, 2)).toEqual(['failed_precondition', 'ice_failed']);
+  expect((await failure(page, '{ sessionId: undefined }')).slice(0, 2)).toEqual(['invalid_argument', null]);
   await page.evaluate('delete window.RTCPeerConnection');
   expect((await failure(page, '{ audio: false }')).slice(0, 2)).toEqual(['failed_precondition', 'webrtc_missing']);
-  expect((await failure(page, '{ sessionId: undefined }')).slice(0, 2)).toEqual(['invalid_argument', null]);
   expect(far.offers).toBe(0);
 });
 
@@ -416,6 +418,86 @@ test('microphone and loudspeaker can be changed in the middle of a call', async 
   ]);
   if (devices.speakers[0]) await page.evaluate(`call.setSpeaker('${devices.speakers.at(-1)?.id}')`);
   await page.evaluate('call.hangUp()');
+});
+
+test('a microphone that is unplugged is replaced, and without another one the page is told', async () => {
+  await using far = await farEnd();
+  const page = await far.caller();
+  const complaints = complaintsOf(page);
+  await page.evaluate(`(() => {
+    const real = navigator.mediaDevices.getUserMedia.bind(navigator.mediaDevices);
+    window.streams = [];
+    navigator.mediaDevices.getUserMedia = async (wanted) => {
+      if (window.streams.length === 2) throw new DOMException('none', 'NotFoundError');
+      const stream = await real(wanted);
+      window.streams.push(stream);
+      return stream;
+    };
+    // Stopping a track tells nothing; a device that goes tells this.
+    window.unplug = () => {
+      const [track] = window.streams.at(-1).getTracks();
+      track.stop();
+      track.dispatchEvent(new Event('ended'));
+    };
+  })()`);
+  await start(page);
+  await far.say(HELLO);
+  await state(page, 'listening');
+  await page.evaluate('unplug()');
+  await page.waitForFunction('window.streams.length === 2');
+  expect(await far.hears(1500)).toBeGreaterThan(0.02);
+  await page.evaluate('unplug()');
+  await page.waitForFunction('window.told.errors.length > 0');
+  expect(await told(page, 'told.errors.map(([code, problem]) => [code, problem])')).toEqual([
+    ['not_found', 'microphone_lost'],
+  ]);
+  expect(await told(page, 'call.state')).toBe('listening');
+  await page.evaluate('call.hangUp()');
+  expect(complaints).toEqual([]);
+});
+
+test('a page that may not sound yet is told so, and sounds with the next click', async () => {
+  await using far = await farEnd();
+  const page = await far.caller();
+  const complaints = complaintsOf(page);
+  await page.evaluate(`(() => {
+    const { play } = HTMLMediaElement.prototype;
+    window.elements = [];
+    HTMLMediaElement.prototype.play = function () {
+      window.elements.push(this);
+      if (!window.clicked) return this.pause(), Promise.reject(new DOMException('no gesture', 'NotAllowedError'));
+      return play.call(this);
+    };
+    addEventListener('pointerdown', () => (window.clicked = true), { capture: true });
+  })()`);
+  await start(page);
+  await far.say(HELLO);
+  await state(page, 'listening');
+  await page.waitForFunction('window.told.errors.length > 0');
+  expect(await told(page, 'told.errors[0][1]')).toBe('playback_blocked');
+  await page.mouse.click(5, 5);
+  await page.waitForFunction('!window.elements[0].paused');
+  expect(await told(page, 'new Set(elements).size')).toBe(1);
+  await page.evaluate('call.hangUp()');
+  expect(await told(page, 'elements[0].srcObject')).toBe(null);
+  expect(complaints).toEqual([]);
+});
+
+test('a token whose time is over ends a call that is cut, and says so', async () => {
+  await using far = await farEnd();
+  const page = await far.caller();
+  const until_ms = Date.now() + 3000;
+  await start(page, `{ token: 'pst.sess_1.${until_ms.toString(36)}.s', audio: true }`);
+  await far.say(HELLO);
+  await state(page, 'listening');
+  far.plane.route('GET /api/v1/sessions/sess_1', null, () => ({
+    status: 401,
+    body: new ParleyError('unauthenticated', 'the session token has expired').toBody('req_1'),
+  }));
+  await page.waitForFunction(`Date.now() > ${until_ms}`);
+  await far.cut();
+  const end = 'call.ended.then(({ reason, error }) => [reason, error.code, error.details.problem])';
+  expect(await told(page, end)).toEqual(['connection_lost', 'unauthenticated', 'token_expired']);
 });
 
 test('a page that is left ends its session', async () => {

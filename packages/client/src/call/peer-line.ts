@@ -80,6 +80,13 @@ export class PeerLine extends FrameLine {
           'transport websocket for such clients',
       );
     }
+    if (parts.iceTransportPolicy === 'relay' && !(parts.iceServers ?? []).some(relays)) {
+      throw callError(
+        'ice_failed',
+        'failed_precondition',
+        "the audio may go through TURN only (iceTransportPolicy 'relay'), and no TURN server is named",
+      );
+    }
     const connection = new RTCPeerConnection({
       bundlePolicy: 'max-bundle',
       iceServers: parts.iceServers ?? [],
@@ -243,6 +250,10 @@ export class PeerLine extends FrameLine {
     this.#connection.close();
     this.end(end);
   }
+}
+
+function relays({ urls }: RTCIceServer): boolean {
+  return [urls].flat().some((url) => /^turns?:/i.test(url));
 }
 
 function problem(name: CallProblem, code: 'deadline_exceeded' | 'unavailable', message: string): ParleyError {

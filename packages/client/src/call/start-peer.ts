@@ -9,6 +9,7 @@ import { PeerAudio } from './peer-audio.ts';
 import { PeerLine, type PeerParts } from './peer-line.ts';
 import { PacedSink } from './paced.ts';
 import { CLOSE_MS, reconnecting } from './reconnecting.ts';
+import { Reports } from './reports.ts';
 import type { CallOptions } from './start.ts';
 
 /** Creating the provider's call is part of the answer. */
@@ -25,9 +26,8 @@ export async function startPeerCall({ sessions, session, secret }: Joined, optio
   const { signal } = options;
   const { session_id } = session;
   const over = new AbortController();
-  let call: Call | undefined;
-  const report = (error: ParleyError): void => call?.report(error);
-  const audio = options.audio === true ? await PeerAudio.open(options.browser ?? {}, report) : null;
+  const reports = new Reports();
+  const audio = options.audio === true ? await PeerAudio.open(options.browser ?? {}, reports.report) : null;
   const connect = async (stop: AbortSignal): Promise<PeerLine> => {
     // Asked for each connection: what opens a TURN server is good for a short time.
     const iceServers = options.rtc?.iceServers ?? (await sessions.iceServers(session_id, { signal: stop }));
@@ -35,7 +35,7 @@ export async function startPeerCall({ sessions, session, secret }: Joined, optio
   };
   try {
     const line = await connect(signal ? AbortSignal.any([signal, over.signal]) : over.signal);
-    const begun = new Call(line, {
+    const call = new Call(line, {
       session,
       sink: audio?.sink ?? new PacedSink(),
       microphone: audio?.microphone,
@@ -55,11 +55,11 @@ export async function startPeerCall({ sessions, session, secret }: Joined, optio
         await audio?.close();
       },
     });
-    call = begun;
-    signal?.addEventListener('abort', () => void begun.hangUp('aborted'), { once: true, signal: over.signal });
+    reports.tell(call);
+    signal?.addEventListener('abort', () => void call.hangUp('aborted'), { once: true, signal: over.signal });
     leaveWithThePage(sessions, session_id, over.signal);
-    void follow(begun, sessions, session.last_seq, secret, over.signal);
-    return begun;
+    void follow(call, sessions, session.last_seq, secret, over.signal);
+    return call;
   } catch (thrown) {
     over.abort();
     await audio?.close();

@@ -2,19 +2,20 @@
 
 import { ParleyError } from '@parley/core';
 import { type ConnectOptions, connectSession } from '../session-socket.ts';
-import type { AudioSink, CallAudio } from './audio.ts';
+import type { AudioSink, CallAudio, ReportProblem } from './audio.ts';
 import { openBrowserAudio } from './browser-audio.ts';
 import { Call } from './call.ts';
 import type { Joined } from './joining.ts';
 import { PacedSink, paced, silence } from './paced.ts';
 import { CLOSE_MS, reconnecting } from './reconnecting.ts';
+import { Reports } from './reports.ts';
 import type { CallOptions } from './start.ts';
 
 export async function startSocketCall({ sessions, session, secret }: Joined, options: CallOptions): Promise<Call> {
   const { signal } = options;
   const { session_id } = session;
-  let call: Call | undefined;
-  const audio = await openAudio(options, (error) => call?.report(error));
+  const reports = new Reports();
+  const audio = await openAudio(options, reports.report);
   const sink: AudioSink = audio.sink ?? new PacedSink();
   const over = new AbortController();
   const connection: ConnectOptions = {
@@ -26,7 +27,7 @@ export async function startSocketCall({ sessions, session, secret }: Joined, opt
   };
   try {
     const line = await connectSession({ ...connection, signal });
-    const begun = new Call(line, {
+    const call = new Call(line, {
       session,
       sink,
       gated: audio.realtime === true,
@@ -42,10 +43,10 @@ export async function startSocketCall({ sessions, session, secret }: Joined, opt
         await audio.close?.();
       },
     });
-    call = begun;
-    signal?.addEventListener('abort', () => void begun.hangUp('aborted'), { once: true, signal: over.signal });
-    if (audio.source) void pump(begun, audio.source, audio.realtime === true, over.signal);
-    return begun;
+    reports.tell(call);
+    signal?.addEventListener('abort', () => void call.hangUp('aborted'), { once: true, signal: over.signal });
+    if (audio.source) void pump(call, audio.source, audio.realtime === true, over.signal);
+    return call;
   } catch (thrown) {
     await sink.close();
     await audio.close?.();
@@ -53,7 +54,7 @@ export async function startSocketCall({ sessions, session, secret }: Joined, opt
   }
 }
 
-async function openAudio(options: CallOptions, report: (error: ParleyError) => void): Promise<CallAudio> {
+async function openAudio(options: CallOptions, report: ReportProblem): Promise<CallAudio> {
   if (options.audio === true) return openBrowserAudio(options.browser, report);
   return typeof options.audio === 'object' ? options.audio : {};
 }
