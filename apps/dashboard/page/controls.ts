@@ -1,6 +1,6 @@
 // The buttons and lists that a live call has: mute, push-to-talk, devices.
 
-import type { AudioDevice, AudioDevices, Call } from '@parley/client';
+import type { AudioDevice, AudioDevices, Call, CallQuality } from '@parley/client';
 import { elements } from './elements.ts';
 
 export interface Controls {
@@ -67,6 +67,13 @@ export function showMicrophone(call: Call | null): void {
   elements.press.disabled = call === null;
   elements.press.setAttribute('aria-pressed', String(call?.pressed ?? false));
   elements.press.classList.toggle('wanted', call?.pushToTalk ?? false);
+}
+
+export function showQuality({ roundTripMs, jitterMs, lost }: CallQuality): void {
+  const known = (value: number | null, unit: string): string => (value === null ? '?' : `${value.toFixed(0)} ${unit}`);
+  elements.path.textContent = `${PATHS.webrtc} · ${known(roundTripMs, 'ms')}`;
+  const share = lost === null ? null : lost * 100;
+  elements.path.title = `There and back ${known(roundTripMs, 'ms')}, jitter ${known(jitterMs, 'ms')}, lost ${known(share, '%')}`;
 }
 
 export function showDevices({ microphones, speakers }: AudioDevices): void {

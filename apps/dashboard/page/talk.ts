@@ -1,7 +1,7 @@
 // The talk page: one call at a time, over whatever transport its session declares.
 
 import { type Call, type CallState, ParleyClient, ParleyError, startCall } from '@parley/client';
-import { bindControls, showControls, showDevices, showMicrophone } from './controls.ts';
+import { bindControls, showControls, showDevices, showMicrophone, showQuality } from './controls.ts';
 import { clearConversation, showCut, showSpeech, showTool, showTranscript } from './conversation.ts';
 import { elements, showProblem } from './elements.ts';
 import { isOfMicrophone, wordsOf } from './problems.ts';
@@ -106,6 +106,7 @@ function follow(live: Call, session_id: string, token: string): void {
   });
   live.on('microphone', () => showMicrophone(live));
   live.on('devices', showDevices);
+  live.on('quality', showQuality);
   live.on('error', (error) => showProblem(wordsOf(error)));
   live.devices().then(showDevices, report);
   void workflow.redraw();

@@ -22,6 +22,7 @@ export { PacedSink, type PacedSinkOptions, type PaceOptions, paced, silence } fr
 export type { PeerOptions } from './call/peer-line.ts';
 export { type CutItem, Playout } from './call/playout.ts';
 export { CALL_PROBLEMS, type CallProblem, callProblemOf } from './call/problems.ts';
+export type { CallQuality } from './call/quality.ts';
 export { type CallOptions, startCall } from './call/start.ts';
 export { WORKLET_SOURCE } from './call/worklet.ts';
 // audio

@@ -44,6 +44,7 @@ async function start(page: Page, options = '{ audio: true }'): Promise<void> {
     call.on('transcript', ({ track, text, final }) => told.words.push(track + ': ' + text + (final ? '.' : '')));
     call.on('tool', ({ name, status }) => told.tools.push(name + ' ' + status));
     call.on('microphone', ({ open }) => told.microphone.push(open));
+    call.on('quality', (quality) => (told.quality = quality));
     call.on('event', ({ seq }) => told.seqs.push(seq));
   })()`);
 }
@@ -96,6 +97,7 @@ test('sound crosses both ways, frames cross the channel, and hanging up gives ev
   await far.say({ type: 'output_audio_buffer.stopped', response_id: 'resp_1' });
   await state(page, 'listening');
   expect(await told(page, 'told.words')).toEqual(['agent: Hello ', 'agent: Hello there.']);
+  await page.waitForFunction('window.told.quality?.roundTripMs != null && window.told.quality.lost != null');
   await page.evaluate("call.sendText('and now?')");
   await far.next('response.create');
   expect(far.frames.map(({ type }) => type)).toEqual(['conversation.item.create', 'response.create']);

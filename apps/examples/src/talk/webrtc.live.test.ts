@@ -57,7 +57,7 @@ for (const media of ['native', 'bridge'] as const) {
       const asked = agent.asked.length;
       await using talk = await TalkPage.open(parts.server.url, { hears: await encodeSpeech('where is order 42') });
       const session = await talk.startCall(target);
-      expect(await talk.page.locator('#path').innerText()).toBe('WebRTC');
+      expect(await talk.page.locator('#path').innerText()).toMatch(/^WebRTC/);
       await talk.said('user', 'where is order 42');
       await talk.said('agent', ANSWER);
       await talk.page.locator('#tools li.succeeded', { hasText: '"spoken_response":"Order 42 is' }).waitFor();

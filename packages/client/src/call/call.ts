@@ -34,9 +34,13 @@ export interface CallParts {
   closeSession: (reason: string) => Promise<unknown>;
   /** Releases the audio. */
   release: () => Promise<void>;
+  /** Stops whatever else goes on beside the call. */
+  stop: () => void;
 }
 
 const TICK_MS = 50;
+/** The quality is looked at every so many ticks: two seconds. */
+const QUALITY_TICKS = 40;
 /** Over WebRTC the last words may still travel when the end of the turn, on another way, has arrived. */
 const LAST_WORDS_MS = 150;
 
@@ -61,6 +65,7 @@ export class Call {
   #line: CallLine;
   #state: CallState = 'connecting';
   #micLevel = 0;
+  #ticks = 0;
   readonly #gate: MicrophoneGate;
   /** Until when the time of the media was counted. */
   #counted_ms = performance.now();
@@ -139,7 +144,13 @@ export class Call {
     if (!this.pushToTalk) return;
     if (this.#line.path === 'websocket') return this.endTurn();
     setTimeout(() => {
-      if (this.#over === null && !this.#gate.pressed) this.endTurn();
+      if (this.#over !== null || this.#gate.pressed) return;
+      try {
+        this.endTurn();
+      } catch (thrown) {
+        // The connection was cut in between.
+        this.report(ParleyError.from(thrown));
+      }
     }, LAST_WORDS_MS);
   }
 
@@ -367,6 +378,7 @@ export class Call {
   async #end(error: ParleyError | null): Promise<void> {
     clearInterval(this.#ticker);
     this.#noDeviceChange?.();
+    this.#parts.stop();
     await this.#release();
     this.#set('ended');
     const end: CallEnd = { reason: this.#over?.reason ?? 'closed', error, stats: this.stats };
@@ -393,6 +405,18 @@ export class Call {
     const mic = this.#parts.microphone?.level ?? this.#micLevel;
     this.#emitter.emit('level', { mic, speaker: this.#parts.sink.level });
     this.#micLevel = 0;
+    this.#ticks += 1;
+    if (this.#ticks % QUALITY_TICKS === 0) void this.#tellQuality();
+  }
+
+  async #tellQuality(): Promise<void> {
+    if (this.#line.path !== 'webrtc' || !this.#dialogue.live) return;
+    try {
+      const quality = await this.#line.quality();
+      if (this.#over === null) this.#emitter.emit('quality', quality);
+    } catch (thrown) {
+      this.report(ParleyError.from(thrown, 'internal'));
+    }
   }
 
   /** Audio that travels by itself is counted by the clock, up to now. */

@@ -4,6 +4,7 @@ import type { EventRecord, ParleyError } from '@parley/core';
 import type { SocketFrame } from '../frame-line.ts';
 import type { AudioDevices } from './devices.ts';
 import type { ToolUpdate, TranscriptUpdate } from './dialogue.ts';
+import type { CallQuality } from './quality.ts';
 
 /**
  * What the call is doing, for a page to show. `thinking`: the user is done and nothing is heard yet, or a tool works.
@@ -47,6 +48,8 @@ export type CallEvents = {
   tool: ToolUpdate;
   /** About twenty times a second: loudness of microphone and loudspeaker, 0 to 1. */
   level: { mic: number; speaker: number };
+  /** Every two seconds over WebRTC: how well the connection carries the audio. */
+  quality: CallQuality;
   /** The user spoke over an answer, of which so much was heard. */
   interruption: { itemId: string; playedMs: number };
   /** The microphone was opened or closed: by `mute`, or by `press` and `release`. */

@@ -3,6 +3,7 @@
 import { ParleyError } from '@parley/core';
 import { FrameLine, type RealtimeFrame, type SocketEnd } from '../frame-line.ts';
 import { type CallProblem, callError } from './problems.ts';
+import { type CallQuality, QualityMeter } from './quality.ts';
 
 /** The channel for events, as every realtime provider names it. The page makes it. */
 const CHANNEL = 'oai-events';
@@ -47,6 +48,7 @@ export class PeerLine extends FrameLine {
   readonly #connection: RTCPeerConnection;
   readonly #channel: RTCDataChannel;
   readonly #parts: PeerParts;
+  readonly #quality: QualityMeter;
   /** Ends with the connection. */
   readonly #over = new AbortController();
   #silence: ReturnType<typeof setTimeout> | undefined;
@@ -56,6 +58,7 @@ export class PeerLine extends FrameLine {
     super();
     this.#connection = connection;
     this.#parts = parts;
+    this.#quality = new QualityMeter(connection);
     this.#channel = connection.createDataChannel(CHANNEL);
     const { signal } = this.#over;
     this.#channel.addEventListener('message', ({ data }) => this.receive(data), { signal });
@@ -123,6 +126,11 @@ export class PeerLine extends FrameLine {
       );
     }
     this.#channel.send(text);
+  }
+
+  /** How well it carries the audio. */
+  quality(): Promise<CallQuality> {
+    return this.#quality.read();
   }
 
   close(code = 1000, reason = ''): void {

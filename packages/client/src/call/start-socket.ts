@@ -39,9 +39,9 @@ export async function startSocketCall({ sessions, session, secret }: Joined, opt
       }),
       closeSession: (reason) => sessions.close(session_id, reason, { timeoutMs: CLOSE_MS }),
       release: async () => {
-        over.abort();
         await audio.close?.();
       },
+      stop: () => over.abort(),
     });
     reports.tell(call);
     signal?.addEventListener('abort', () => void call.hangUp('aborted'), { once: true, signal: over.signal });
