@@ -112,16 +112,29 @@ export class TalkPage implements AsyncDisposable {
 
   /** The words of what the loudspeaker played last: the sound since the last pause. */
   async heard(): Promise<string> {
-    const played = await this.page.evaluate<number[]>('window.played.map((x) => Math.round(x * 32767))');
-    const sounds = (sample: number): boolean => Math.abs(sample) > QUIET;
-    const end = played.findLastIndex(sounds) + 1;
-    let start = end;
-    for (let quiet = 0; start > 0 && quiet < PAUSE_SAMPLES; start--)
-      quiet = sounds(played[start - 1] ?? 0) ? 0 : quiet + 1;
+    const last = (await this.sounds()).at(-1) ?? new Int16Array(0);
     // The decoder wants the silence that follows the last word.
-    const heard = new Int16Array(end - start + SAMPLE_RATE);
-    heard.set(played.slice(start, end));
+    const heard = new Int16Array(last.length + SAMPLE_RATE);
+    heard.set(last);
     return decodeSpeech(heard, SAMPLE_RATE);
+  }
+
+  /** What the loudspeaker played, from pause to pause: PCM16 at 24 kHz. */
+  async sounds(): Promise<Int16Array[]> {
+    const played = await this.page.evaluate<number[]>('window.played.map((x) => Math.round(x * 32767))');
+    const sounds: Int16Array[] = [];
+    let start = -1;
+    let end = -1;
+    for (const [at, sample] of [...played, ...Array<number>(PAUSE_SAMPLES).fill(0)].entries()) {
+      if (Math.abs(sample) > QUIET) {
+        if (start < 0) start = at;
+        end = at + 1;
+      } else if (start >= 0 && at - end >= PAUSE_SAMPLES - 1) {
+        sounds.push(Int16Array.from(played.slice(start, end)));
+        start = -1;
+      }
+    }
+    return sounds;
   }
 
   async write(text: string): Promise<void> {

@@ -14,6 +14,8 @@ import { NO_CHROMIUM, TalkPage } from './chromium.test.support.ts';
 vi.setConfig({ testTimeout: 60_000 });
 
 const ANSWER = 'Order 42 is a walnut desk. It ships on Friday.';
+/** The network and the browser's jitter buffer hold so much of an answer at most. */
+const ON_ITS_WAY_MS = 500;
 const folder = mkdtempSync(join(tmpdir(), 'parley-webrtc-data-'));
 let parts: Parts;
 let agent: CallsAgent;
@@ -96,6 +98,9 @@ for (const media of ['native', 'bridge'] as const) {
       await talk.state('listening');
       // The first answer was cut inside of its words: a pause, and then only the second can be understood.
       await expect.poll(() => talk.heard(), { timeout: 10_000, interval: 300 }).toBe(next);
+      // The page fell silent with it: what it played of the first answer is what was heard, and what was on its way.
+      const [first_ms = Infinity] = (await talk.sounds()).map((sound) => sound.length / 24);
+      expect(first_ms).toBeLessThan((truncated?.audio_ms ?? 0) + ON_ITS_WAY_MS);
       expect(await sent(talk)).toEqual([]);
       expect(talk.complaints).toEqual([]);
     });
@@ -154,9 +159,53 @@ for (const media of ['native', 'bridge'] as const) {
       await talk.state('listening');
       await talk.write('where is order 42');
       await talk.said('agent', ANSWER);
-      await talk.state('speaking');
-      await talk.state('listening');
       await expect.poll(() => talk.heard(), { timeout: 10_000, interval: 300 }).toBe(ANSWER);
     });
+
+    test('without a way for the audio the page says what to do, and the session is over', async () => {
+      await using talk = await TalkPage.open(parts.server.url);
+      await talk.page.evaluate(NO_WAY);
+      const reason = await refused(talk, 'No way for the audio was found.');
+      expect(reason).toBe('not_joined');
+      expect(talk.complaints).toEqual([]);
+    });
+
+    test('a data channel that never opens is told, and the session is over', async () => {
+      await using talk = await TalkPage.open(parts.server.url);
+      await talk.page.evaluate(NO_CHANNEL);
+      const reason = await refused(talk, 'the channel for events did not open');
+      expect(reason).toBe('not_joined');
+      expect(talk.complaints).toEqual([]);
+    });
+
+    /** Tries to call, and resolves with why the session was closed. */
+    async function refused(talk: TalkPage, words: string): Promise<string> {
+      await talk.page.locator('#call:enabled').waitFor();
+      await talk.page.locator('#target').selectOption(target);
+      await talk.page.locator('#call:enabled').click();
+      await talk.page.locator('#problem', { hasText: words }).waitFor({ timeout: 30_000 });
+      await talk.page.locator('#call:enabled', { hasText: 'Start call' }).waitFor();
+      // Newest first.
+      const [session] = (await parts.client.sessions.list({ target })).sessions;
+      return closed(session?.session_id ?? '');
+    }
   });
 }
+
+// The address of nobody, in a network for documentation.
+const NO_WAY = `
+  const { setRemoteDescription } = RTCPeerConnection.prototype;
+  RTCPeerConnection.prototype.setRemoteDescription = function ({ type, sdp }) {
+    const nowhere = sdp.replace(/^(a=candidate:\\S+ \\d+ udp \\d+) \\S+ \\d+/gim, '$1 192.0.2.1 9');
+    return setRemoteDescription.call(this, { type, sdp: nowhere });
+  };
+`;
+// The channel of another connection, one that never comes about.
+const NO_CHANNEL = `
+  const create = RTCPeerConnection.prototype.createDataChannel;
+  RTCPeerConnection.prototype.createDataChannel = function (label) {
+    RTCPeerConnection.prototype.createDataChannel = create;
+    return new RTCPeerConnection().createDataChannel(label);
+  };
+  0;
+`;
