@@ -159,6 +159,8 @@ for (const media of ['native', 'bridge'] as const) {
       await talk.state('listening');
       await talk.write('where is order 42');
       await talk.said('agent', ANSWER);
+      // Looking while it plays would cost the page sound.
+      await talk.state('listening');
       await expect.poll(() => talk.heard(), { timeout: 10_000, interval: 300 }).toBe(ANSWER);
     });
 
@@ -205,6 +207,7 @@ const NO_CHANNEL = `
   const create = RTCPeerConnection.prototype.createDataChannel;
   RTCPeerConnection.prototype.createDataChannel = function (label) {
     RTCPeerConnection.prototype.createDataChannel = create;
+    create.call(this, label);
     return new RTCPeerConnection().createDataChannel(label);
   };
   0;
