@@ -1,16 +1,67 @@
-// An agent whose sessions are carried in every way, beside a control plane and a simulator of their own.
+// A control plane, a simulator, and an agent whose sessions are carried in every way.
 
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { Agent, type AgentHandle } from '@parley/session';
+import { expect, vi } from 'vitest';
 import { z } from 'zod';
+import { type Parts, startParts } from '../demo/parts.ts';
 import { ORDERS, sentence } from '../orders.ts';
 
-/** Runs in this process, never in a page: how often it did is counted here. */
-export class CallsAgent {
-  /** What the tool was asked, in order. */
+export class CallsHouse implements AsyncDisposable {
+  readonly parts: Parts;
+  /** What the tool was asked, in order. It runs in this process, never in a page. */
   readonly asked: string[] = [];
-  readonly #handle: AgentHandle;
+  readonly #folder: string;
+  readonly #agent: AgentHandle;
 
-  constructor(url: string) {
+  private constructor(parts: Parts, folder: string) {
+    this.parts = parts;
+    this.#folder = folder;
+    this.#agent = this.#declared().start({ url: parts.server.url, log: () => {} });
+  }
+
+  static async open(): Promise<CallsHouse> {
+    const folder = mkdtempSync(join(tmpdir(), 'parley-calls-data-'));
+    const house = new CallsHouse(await startParts({ port: 0, data: folder, progress: () => {} }), folder);
+    await house.#agent.ready;
+    return house;
+  }
+
+  get url(): string {
+    return this.parts.server.url;
+  }
+
+  async log(session_id: string) {
+    return (await this.parts.client.sessions.events(session_id)).events;
+  }
+
+  /** Resolves with why the session was closed, once it is. */
+  closed(session_id: string): Promise<string> {
+    return vi.waitFor(
+      async () => {
+        const { status, close_reason } = await this.parts.client.sessions.get(session_id);
+        expect(status).toBe('closed');
+        return close_reason ?? '';
+      },
+      { timeout: 10_000 },
+    );
+  }
+
+  /** The newest session of a target. */
+  async newest(target: string): Promise<string> {
+    const [session] = (await this.parts.client.sessions.list({ target })).sessions;
+    return session?.session_id ?? '';
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#agent.drain();
+    await this.parts.stop();
+    rmSync(this.#folder, { recursive: true, force: true });
+  }
+
+  #declared(): Agent {
     const agent = new Agent('calls');
     agent.skill(
       'lookup_order',
@@ -28,15 +79,8 @@ export class CallsAgent {
     };
     agent.session('native', { ...common, transport: 'webrtc', media: 'native' });
     agent.session('bridge', { ...common, transport: 'webrtc', media: 'bridge' });
-    agent.session('pressed', { ...common, transport: 'webrtc', media: 'bridge', turnDetection: null });
-    this.#handle = agent.start({ url });
-  }
-
-  get ready(): Promise<void> {
-    return this.#handle.ready;
-  }
-
-  async stop(): Promise<void> {
-    await this.#handle.drain();
+    agent.session('pressed_native', { ...common, transport: 'webrtc', media: 'native', turnDetection: null });
+    agent.session('pressed_bridge', { ...common, transport: 'webrtc', media: 'bridge', turnDetection: null });
+    return agent;
   }
 }
