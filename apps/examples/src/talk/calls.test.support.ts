@@ -3,7 +3,7 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { Agent, type AgentHandle } from '@parley/session';
+import { Agent, type AgentHandle, stderrLog } from '@parley/session';
 import { expect, vi } from 'vitest';
 import { z } from 'zod';
 import { type Parts, startParts } from '../demo/parts.ts';
@@ -19,7 +19,7 @@ export class CallsHouse implements AsyncDisposable {
   private constructor(parts: Parts, folder: string) {
     this.parts = parts;
     this.#folder = folder;
-    this.#agent = this.#declared().start({ url: parts.server.url, log: () => {} });
+    this.#agent = this.#declared().start({ url: parts.server.url, log: stderrLog('warn') });
   }
 
   static async open(): Promise<CallsHouse> {
