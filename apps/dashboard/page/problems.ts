@@ -15,6 +15,8 @@ const WORDS: Partial<Record<CallProblem, string>> = {
     'No way for the audio was found. A firewall may be in between: the server can be given a TURN server ' +
     '(PARLEY_ICE_SERVERS), or choose a session over websocket.',
   channel_failed: 'The audio is connected, but the channel for events did not open. Start again.',
+  sideband_lost:
+    'The server lost its own connection to the call (the sideband), so no tool could run any more. Start again.',
   token_expired: 'The time of this session is over. Start again.',
 };
 

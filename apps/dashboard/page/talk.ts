@@ -120,6 +120,8 @@ function follow(live: Call, session_id: string, token: string): void {
 }
 
 function showState(state: CallState): void {
+  // What was wrong with the connection is over with it.
+  if (document.body.dataset['state'] === 'reconnecting' && state !== 'ended') showProblem(null);
   elements.state.textContent = WORDS[state];
   document.body.dataset['state'] = state;
 }

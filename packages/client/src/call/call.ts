@@ -11,6 +11,7 @@ import { type Action, cutResponse, type Dialogue, hear, newDialogue, reconnected
 import type { CallEnd, CallEvents, CallPath, CallState, CallStats } from './events.ts';
 import { MicrophoneGate } from './microphone-gate.ts';
 import type { PeerLine } from './peer-line.ts';
+import { asProblem, callProblemOf } from './problems.ts';
 import { untilQuiet } from './quiet.ts';
 
 export type CallLine = SessionSocket | PeerLine;
@@ -70,6 +71,8 @@ export class Call {
   /** Until when the time of the media was counted. */
   #counted_ms = performance.now();
   #over: { reason: string } | null = null;
+  /** Why the control plane gave the last connection up. */
+  #broken: ParleyError | null = null;
   #released: Promise<void> | undefined;
 
   constructor(line: CallLine, parts: CallParts) {
@@ -324,6 +327,11 @@ export class Call {
         const { code, message } = action;
         return this.#emitter.emit('error', new ParleyError('failed_precondition', message, { details: { code } }));
       }
+      case 'broken': {
+        const error = ParleyError.from(action.error);
+        this.#broken = action.reason.includes('sideband') ? asProblem('sideband_lost', error) : error;
+        return this.#emitter.emit('error', this.#broken);
+      }
       case 'log':
         return this.#emitter.emit('event', action.event);
       default:
@@ -366,7 +374,9 @@ export class Call {
     } catch (thrown) {
       if (this.#left()) return;
       this.#over = { reason: 'connection_lost' };
-      return this.#end(ParleyError.from(thrown, 'unavailable'));
+      const error = ParleyError.from(thrown, 'unavailable');
+      // That it broke is known; why is what the other side said.
+      return this.#end(callProblemOf(error) === 'connection_lost' ? (this.#broken ?? error) : error);
     }
   }
 

@@ -1,6 +1,6 @@
 // A call as its frames tell it: who speaks, what was said, which answer is live. No I/O: frames in, actions out.
 
-import type { EventRecord } from '@parley/core';
+import type { ErrorObject, EventRecord } from '@parley/core';
 import type { RealtimeFrame, SocketFrame } from '../frame-line.ts';
 
 /** One side's words so far. `text` is the whole of it, not what was added; `final` says that no more comes. */
@@ -33,6 +33,8 @@ export type Action =
   | { do: 'transcript'; update: TranscriptUpdate }
   | { do: 'tool'; update: ToolUpdate }
   | { do: 'error'; code: string; message: string }
+  /** The control plane gave this connection up, and says why. */
+  | { do: 'broken'; reason: string; error: ErrorObject }
   | { do: 'log'; event: EventRecord };
 
 /** Who plays the answers: this side, which is sent their audio as frames, or the far end, into a media stream. */
@@ -179,6 +181,9 @@ function logged(state: Dialogue, event: EventRecord): Action[] {
     if (update.status === 'called' || update.status === 'dispatched') state.toolsRunning.add(update.callId);
     else state.toolsRunning.delete(update.callId);
     actions.push({ do: 'tool', update });
+  }
+  if (event.type === 'call.ended' && event.error) {
+    actions.push({ do: 'broken', reason: event.reason, error: event.error });
   }
   if (event.type === 'provider.failed') {
     actions.push({ do: 'error', code: event.error.code, message: event.error.message });

@@ -26,6 +26,8 @@ export const CALL_PROBLEMS = [
   'dtls_failed',
   /** The audio is connected, but the channel for events did not open. */
   'channel_failed',
+  /** The control plane lost its own connection to the provider's call: no tool could run any more. */
+  'sideband_lost',
   /** The connection broke and could not be made again. */
   'connection_lost',
   /** The session is over. */
