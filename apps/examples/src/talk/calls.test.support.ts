@@ -38,14 +38,14 @@ export class CallsHouse implements AsyncDisposable {
   }
 
   /** Resolves with why the session was closed, once it is. */
-  closed(session_id: string): Promise<string> {
+  closed(session_id: string, timeout = 10_000): Promise<string> {
     return vi.waitFor(
       async () => {
         const { status, close_reason } = await this.parts.client.sessions.get(session_id);
         expect(status).toBe('closed');
         return close_reason ?? '';
       },
-      { timeout: 10_000 },
+      { timeout },
     );
   }
 

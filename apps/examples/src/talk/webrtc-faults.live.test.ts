@@ -6,7 +6,7 @@ import { CallsHouse } from './calls.test.support.ts';
 import { NO_CHROMIUM, TalkPage } from './chromium.test.support.ts';
 
 // Time limits of WebRTC are those of its users: many seconds.
-vi.setConfig({ testTimeout: 90_000 });
+vi.setConfig({ testTimeout: 120_000 });
 
 const ANSWER = 'Order 42 is a walnut desk. It ships on Friday.';
 let house: CallsHouse;
@@ -110,5 +110,6 @@ test('a call whose sideband cannot be had any more runs no tools, ends, and the 
   await talk.state('ended', 70_000);
   await talk.page.locator('#problem', { hasText: 'The call was lost: The server lost its own connection' }).waitFor();
   expect(house.asked.slice(asked)).toEqual([]);
-  expect(await house.closed(session)).not.toBe('');
+  // A page could still come back to it, for as long as a session waits for a client.
+  expect(await house.closed(session, 40_000)).not.toBe('');
 });
