@@ -22,11 +22,7 @@ export interface HttpOptions {
 
 export interface CallOptions {
   query?: Record<string, string | number | undefined>;
-  /** What is sent, as JSON. */
   body?: unknown;
-  /** What is sent as it is, and its media type. */
-  text?: string;
-  type?: string;
   headers?: Record<string, string | undefined>;
   /** A repeated request with the same key is the same request: it makes a POST safe to retry. */
   idempotencyKey?: string | undefined;
@@ -71,21 +67,10 @@ export class Http {
 
   /** Sends a request and reads the JSON answer. @throws ParleyError */
   async json<T>(method: Method, path: string, call: CallOptions = {}): Promise<T> {
-    const text = await this.text(method, path, call);
-    if (text === '') return {} as T;
-    try {
-      return JSON.parse(text) as T;
-    } catch (cause) {
-      throw new ParleyError('internal', `${method} ${path} must answer with JSON, got ${excerpt(text)}`, { cause });
-    }
-  }
-
-  /** Sends a request and reads the answer as text. @throws ParleyError */
-  async text(method: Method, path: string, call: CallOptions = {}): Promise<string> {
     const repeatable = method === 'GET' || call.repeatable === true || call.idempotencyKey !== undefined;
     for (let attempt = 0; ; attempt++) {
       try {
-        return await this.#once(method, path, call);
+        return await this.#once<T>(method, path, call);
       } catch (thrown) {
         const error = ParleyError.from(thrown);
         const pause_ms = Math.max(error.retryAfterMs ?? 0, BACKOFF_MIN_MS * 2 ** attempt);
@@ -120,7 +105,7 @@ export class Http {
     }
   }
 
-  async #once(method: Method, path: string, call: CallOptions): Promise<string> {
+  async #once<T>(method: Method, path: string, call: CallOptions): Promise<T> {
     const timeoutMs = call.timeoutMs ?? this.#options.timeoutMs;
     const deadline = new AbortController();
     const timer = setTimeout(() => deadline.abort(tooSlow(method, path, timeoutMs)), timeoutMs);
@@ -128,7 +113,13 @@ export class Http {
       const signal = call.signal ? AbortSignal.any([call.signal, deadline.signal]) : deadline.signal;
       const response = await this.#fetch(method, path, call, signal);
       if (!response.ok) throw await this.#problem(method, path, response);
-      return await this.#text(method, path, response);
+      const text = await this.#text(method, path, response);
+      if (text === '') return {} as T;
+      try {
+        return JSON.parse(text) as T;
+      } catch (cause) {
+        throw new ParleyError('internal', `${method} ${path} must answer with JSON, got ${excerpt(text)}`, { cause });
+      }
     } finally {
       clearTimeout(timer);
     }
@@ -143,10 +134,7 @@ export class Http {
     for (const [name, value] of Object.entries(call.headers ?? {})) if (value !== undefined) headers.set(name, value);
     const init: RequestInit = { method, headers, signal, redirect: 'error' };
     if (call.keepalive) init.keepalive = true;
-    if (call.text !== undefined) {
-      headers.set('content-type', call.type ?? 'text/plain');
-      init.body = call.text;
-    } else if (call.body !== undefined) {
+    if (call.body !== undefined) {
       headers.set('content-type', 'application/json');
       init.body = JSON.stringify(call.body);
     }

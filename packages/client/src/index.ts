@@ -1,7 +1,7 @@
 // the control plane over HTTP
 export { type Agents, DEFAULT_URL, ParleyClient, type ParleyClientOptions } from './client.ts';
 export type { ExecuteOptions, ExecutionEvent, Executions, Workflows } from './executions.ts';
-export type { EventPage, IceServer, KeyedRequestOptions, RequestOptions, SessionFilter, Sessions } from './sessions.ts';
+export type { EventPage, KeyedRequestOptions, RequestOptions, SessionFilter, Sessions } from './sessions.ts';
 export type { TailOptions } from './tail.ts';
 export { type TurnInput, type TurnOptions, type TurnPart, turnSound } from './turn.ts';
 // errors, as every package of Parley throws them

@@ -111,13 +111,16 @@ export class FarEnd implements AsyncDisposable {
     const resource = (): SessionResource =>
       sessionResource('sess_1', { transport: 'webrtc', last_seq: this.#log.length, ...this.session });
     plane.route(`GET ${path}`, null, () => ({ body: resource(), is: 'SessionResource' }));
-    plane.route(`GET ${path}/realtime-call`, null, () => ({ body: { ice_servers: [] } }));
+    plane.route(`GET ${path}/realtime-call`, null, () => ({
+      body: { session_id: 'sess_1', media: 'bridge', status: 'none', ice_servers: [] },
+      is: 'CallResource',
+    }));
     plane.route(`POST ${path}/close`, 'CloseRequest', ({ body }) => {
       this.closed.push(body as { reason?: string });
       this.#wake();
       return { body: resource() };
     });
-    plane.route(`POST ${path}/realtime-offer`, null, (asked) => this.#offered(asked));
+    plane.route(`POST ${path}/realtime-offer`, 'OfferRequest', (asked) => this.#offered(asked));
     plane.route(`GET ${path}/events`, null, ({ query }) => (response) => {
       response.writeHead(200, { 'content-type': 'text/event-stream' });
       const tail = (line: string): void => void response.write(line);
@@ -129,23 +132,18 @@ export class FarEnd implements AsyncDisposable {
     });
   }
 
-  #offered({ body, headers }: Asked): Answer {
+  #offered({ body }: Asked): Answer {
     this.offers += 1;
     this.#wake();
     if (this.refusal) return refusal(this.refusal);
-    if (headers['content-type'] !== 'application/sdp') {
-      return refusal(
-        new ParleyError('invalid_argument', `an offer is application/sdp, got ${headers['content-type']}`),
-      );
-    }
     const { fault } = this;
     if (fault === 'no answer') return () => {};
     return (response) => {
       void this.#page
-        .evaluate(({ sdp, how }) => window.far.answer(sdp, how), { sdp: body as string, how: fault })
+        .evaluate(({ sdp, how }) => window.far.answer(sdp, how), { ...(body as { sdp: string }), how: fault })
         .then((answer) => {
-          response.writeHead(201, { 'content-type': 'application/sdp' });
-          response.end(answer);
+          response.writeHead(201, { 'content-type': 'application/json' });
+          response.end(JSON.stringify({ answer_sdp: answer }));
         });
     };
   }

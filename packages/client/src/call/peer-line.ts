@@ -1,6 +1,6 @@
 // A call over WebRTC: one peer connection, its audio, and the data channel for events.
 
-import { ParleyError } from '@parley/core';
+import { type IceServer, ParleyError } from '@parley/core';
 import { FrameLine, type RealtimeFrame, type SocketEnd } from '../frame-line.ts';
 import { type CallProblem, callError } from './problems.ts';
 import { type CallQuality, QualityMeter } from './quality.ts';
@@ -10,7 +10,7 @@ const CHANNEL = 'oai-events';
 
 export interface PeerOptions {
   /** STUN and TURN. Default: what the control plane names. */
-  iceServers?: RTCIceServer[] | undefined;
+  iceServers?: readonly (RTCIceServer | IceServer)[] | undefined;
   /** `relay`: the audio goes through TURN and never straight. Default `all`. */
   iceTransportPolicy?: RTCIceTransportPolicy | undefined;
   /** How long the way for the audio may be looked for, from the answer on, in milliseconds. Default 15 000. */
@@ -92,7 +92,8 @@ export class PeerLine extends FrameLine {
     }
     const connection = new RTCPeerConnection({
       bundlePolicy: 'max-bundle',
-      iceServers: parts.iceServers ?? [],
+      // A field that is not there is not there: JSON has no undefined.
+      iceServers: (parts.iceServers ?? []) as RTCIceServer[],
       iceTransportPolicy: parts.iceTransportPolicy ?? 'all',
     });
     const line = new PeerLine(connection, parts);
@@ -260,7 +261,7 @@ export class PeerLine extends FrameLine {
   }
 }
 
-function relays({ urls }: RTCIceServer): boolean {
+function relays({ urls }: RTCIceServer | IceServer): boolean {
   return [urls].flat().some((url) => /^turns?:/i.test(url));
 }
 
