@@ -300,6 +300,28 @@ test('a call that nobody takes up again ends with the reason', async () => {
   expect(await call.ended).toMatchObject({ reason: 'connection_lost', error: { code: 'unavailable' } });
 });
 
+test('a connection that breaks again and again is given up', async () => {
+  await using peer = await FakeControlPlane.start();
+  peer.route('GET /api/v1/sessions/sess_1/events', null, () => ({
+    body: { events: [], last_seq: 0, has_more: false },
+  }));
+  const { call, conversations } = await callWith(
+    peer,
+    (one) => {
+      one.hello();
+      // Taken, and dropped once it was told that it is there.
+      setTimeout(() => one.cut(), 20);
+    },
+    { reconnectMs: 150 },
+  );
+  expect(await call.ended).toMatchObject({
+    reason: 'connection_lost',
+    error: { code: 'unavailable', details: { problem: 'connection_lost' } },
+  });
+  expect(conversations.length).toBeGreaterThan(2);
+  expect(call.stats.reconnections).toBe(conversations.length - 1);
+});
+
 test('hanging up while the connection is lost ends the call', async () => {
   await using peer = await FakeControlPlane.start();
   const { call, conversation } = await callWith(peer, (one) => one.hello());
