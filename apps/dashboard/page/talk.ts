@@ -78,8 +78,8 @@ async function begin({ microphone }: { microphone: boolean }): Promise<void> {
     elements.state.textContent = 'Ready';
     const error = ParleyError.from(caught);
     showProblem(wordsOf(error), { offerWriting: microphone && isOfMicrophone(error) });
-    // Nobody will join it any more.
-    if (session) await client(session.client_token).sessions.close(session.session_id, 'not_joined').catch(report);
+    // Nobody will join it any more. The next call need not wait for that.
+    if (session) client(session.client_token).sessions.close(session.session_id, 'not_joined').catch(report);
     if (error.code === 'unauthenticated' || error.code === 'not_found') await look();
   } finally {
     starting = false;
