@@ -1,6 +1,7 @@
 // npm run check: everything that must hold before a change goes in, except the tests. Ends with `N passed, N failed`.
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { staleBundleSize } from './bundle-size.ts';
 import { pending, rehearseVersion } from './changesets.ts';
 import { layerViolations } from './layers.ts';
 import { attw, consume, contents, pack, publint, published } from './published.ts';
@@ -28,6 +29,7 @@ async function checked(): Promise<Totals> {
     { name: 'types of the server tests', run: () => run(bin('tsc'), ['-p', 'apps/server/test']) },
     { name: 'generated files', run: () => run('pnpm', ['--filter', '@parley/codegen', 'run', 'check']) },
     { name: 'samples in README.md', run: async () => faults(staleSamples(root)) },
+    { name: 'size of a call in packages/client/README.md', run: async () => faults(staleBundleSize(root)) },
     { name: 'boundaries', run: () => run(bin('turbo'), ['boundaries']) },
     { name: 'layers', run: async () => faults(layerViolations(root, packages())) },
     { name: 'dependencies explained', run: async () => faults(unexplained()) },

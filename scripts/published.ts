@@ -72,7 +72,8 @@ export async function consume(tarballs: readonly Tarball[]): Promise<Ended> {
     name: 'consumer',
     private: true,
     type: 'module',
-    dependencies: { ...files, ...types },
+    // A part that needs a peer is imported as well, so the peers are there.
+    dependencies: { ...files, ...types, ...peers(tarballs) },
     overrides: override(files),
   };
   writeFileSync(join(project, 'package.json'), JSON.stringify(manifest));
@@ -98,6 +99,10 @@ export async function consume(tarballs: readonly Tarball[]): Promise<Ended> {
 /** npm would look for `@parley/core@0.0.0` in the registry; here it is always the tarball beside it. */
 function override(files: Readonly<Record<string, string>>): Record<string, string> {
   return Object.fromEntries(Object.keys(files).map((name) => [name, `$${name}`]));
+}
+
+function peers(tarballs: readonly Tarball[]): Record<string, string> {
+  return Object.assign({}, ...tarballs.map(({ pkg }) => pkg.peerDependencies ?? {})) as Record<string, string>;
 }
 
 /** What can be imported of a package: `@parley/core`, `@parley/simulator/speech`. */

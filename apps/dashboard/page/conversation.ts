@@ -8,7 +8,11 @@ const LINES_MAX = 500;
 /** Characters of a tool's input or output that are shown. */
 const SHOWN_MAX = 2000;
 
+/** When the call began: a tool call tells how long after that it came. */
+let began_ms = 0;
+
 export function clearConversation(): void {
+  began_ms = performance.now();
   elements.conversation.replaceChildren();
   elements.tools.replaceChildren();
 }
@@ -47,6 +51,7 @@ export function showCut({ itemId, playedMs }: { itemId: string; playedMs: number
 
 export function showTool({ callId, name, status, input, output, error, durationMs }: ToolUpdate): void {
   const line = lineOf(elements.tools, callId);
+  line.dataset['at'] ??= clock(performance.now() - began_ms);
   line.className =
     status === 'succeeded' ? 'succeeded' : status === 'called' || status === 'dispatched' ? 'running' : 'failed';
   const known = line.querySelector('.input')?.textContent ?? '';
@@ -56,7 +61,15 @@ export function showTool({ callId, name, status, input, output, error, durationM
   time.textContent = ` ${status === 'dispatched' ? 'running' : status}${durationMs === undefined ? '' : ` · ${Math.round(durationMs)} ms`}`;
   const given = code('input', input === undefined ? known : shown(input));
   const answer = error ? error.message : output === undefined ? '' : `→ ${shown(output)}`;
-  line.replaceChildren(title, time, given, code('output', answer));
+  const at = document.createElement('time');
+  at.textContent = line.dataset['at'];
+  line.replaceChildren(at, title, time, given, code('output', answer));
+}
+
+/** `1:04` into the call. */
+function clock(ms: number): string {
+  const seconds = Math.floor(ms / 1000);
+  return `${Math.floor(seconds / 60)}:${String(seconds % 60).padStart(2, '0')}`;
 }
 
 function shown(value: unknown): string {

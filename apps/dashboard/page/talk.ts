@@ -1,8 +1,10 @@
-// The talk page: one call at a time, over the WebSocket transport.
+// The talk page: one call at a time, over whatever transport its session declares.
 
 import { type Call, type CallState, ParleyClient, ParleyError, startCall } from '@parley/client';
+import { bindControls, showControls, showDevices, showMicrophone, showQuality } from './controls.ts';
 import { clearConversation, showCut, showSpeech, showTool, showTranscript } from './conversation.ts';
 import { elements, showProblem } from './elements.ts';
+import { isOfMicrophone, wordsOf } from './problems.ts';
 import { offerTargets, showHint } from './targets.ts';
 import { WorkflowView } from './workflow.ts';
 
@@ -29,10 +31,7 @@ elements.keyForm.addEventListener('submit', (event) => {
   event.preventDefault();
   void look();
 });
-elements.mute.addEventListener('click', () => {
-  call?.mute(!call.muted);
-  showControls();
-});
+bindControls({ call: () => call, report });
 elements.write.addEventListener('submit', (event) => {
   event.preventDefault();
   const text = elements.text.value.trim();
@@ -60,14 +59,13 @@ async function begin({ microphone }: { microphone: boolean }): Promise<void> {
   showProblem(null);
   clearConversation();
   showState('connecting');
-  showControls();
+  showControls(call, starting);
   let session: { session_id: string; client_token: string } | null = null;
   try {
     session = await client().sessions.start(elements.target.value);
     call = await startCall({
       url: location.origin,
       token: session.client_token,
-      sessionId: session.session_id,
       audio: true,
       browser: {
         workletUrl: new URL('/parley-worklet.js', location.origin).href,
@@ -79,14 +77,13 @@ async function begin({ microphone }: { microphone: boolean }): Promise<void> {
     showState('ended');
     elements.state.textContent = 'Ready';
     const error = ParleyError.from(caught);
-    const noMicrophone = session !== null && microphone && error.cause instanceof DOMException;
-    showProblem(noMicrophone ? aboutMicrophone(error) : error.message, { offerWriting: noMicrophone });
-    // Nobody will join it any more.
-    if (session) await client(session.client_token).sessions.close(session.session_id, 'not_joined').catch(report);
+    showProblem(wordsOf(error), { offerWriting: microphone && isOfMicrophone(error) });
+    // Nobody will join it any more. The next call need not wait for that.
+    if (session) client(session.client_token).sessions.close(session.session_id, 'not_joined').catch(report);
     if (error.code === 'unauthenticated' || error.code === 'not_found') await look();
   } finally {
     starting = false;
-    showControls();
+    showControls(call, starting);
   }
 }
 
@@ -107,35 +104,26 @@ function follow(live: Call, session_id: string, token: string): void {
     elements.mic.value = loudness(mic);
     elements.speaker.value = loudness(speaker);
   });
-  live.on('error', (error) => showProblem(error.message));
+  live.on('microphone', () => showMicrophone(live));
+  live.on('devices', showDevices);
+  live.on('quality', showQuality);
+  live.on('error', (error) => showProblem(wordsOf(error)));
+  live.devices().then(showDevices, report);
   void workflow.redraw();
   void live.ended.then(async ({ reason, error }) => {
     call = null;
-    elements.mic.value = 0;
-    elements.speaker.value = 0;
-    showControls();
+    showControls(call, starting);
     elements.state.textContent = reason === 'hung_up' ? WORDS.ended : `${WORDS.ended}: ${reason.replaceAll('_', ' ')}`;
-    if (error) showProblem(`The call was lost: ${error.message}`);
+    if (error) showProblem(`The call was lost: ${wordsOf(error)}`);
     else await workflow.redraw();
   });
 }
 
 function showState(state: CallState): void {
+  // What was wrong with the connection is over with it.
+  if (document.body.dataset['state'] === 'reconnecting' && state !== 'ended') showProblem(null);
   elements.state.textContent = WORDS[state];
   document.body.dataset['state'] = state;
-}
-
-function showControls(): void {
-  const live = call !== null;
-  document.body.dataset['call'] = live ? 'live' : 'none';
-  elements.call.textContent = live ? 'Hang up' : 'Start call';
-  elements.call.disabled = starting;
-  elements.target.disabled = live || starting;
-  elements.mute.disabled = !live;
-  elements.mute.textContent = call?.muted ? 'Unmute' : 'Mute';
-  elements.mute.setAttribute('aria-pressed', String(call?.muted ?? false));
-  elements.text.disabled = !live;
-  elements.send.disabled = !live;
 }
 
 /** A microphone that hears nobody, for a call in writing whose answers are heard. */
@@ -144,14 +132,6 @@ function nobody(): MediaStream {
   return silence.createMediaStreamDestination().stream;
 }
 
-function aboutMicrophone(error: ParleyError): string {
-  return error.code === 'permission_denied'
-    ? 'The microphone was refused. Allow it beside the address and start again, or write.'
-    : error.code === 'not_found'
-      ? 'No microphone was found. Connect one and start again, or write.'
-      : `${error.message}. Or write.`;
-}
-
 function report(caught: unknown): void {
-  showProblem(ParleyError.from(caught).message);
+  showProblem(wordsOf(ParleyError.from(caught)));
 }

@@ -11,7 +11,10 @@ const HINT = {
   model: 'Start a call and speak, or write.',
 };
 
-const providers = new Map<string, string>();
+/** What is declared of each target. */
+const offered = new Map<string, { provider: string; transport: string }>();
+/** Transports that a page can hold a call over. */
+const SPOKEN = ['webrtc', 'websocket'];
 let waiting: ReturnType<typeof setTimeout> | undefined;
 
 /** Fills the list, and goes on looking while nothing is offered. `busy` says whether a call is on. */
@@ -20,17 +23,17 @@ export async function offerTargets(client: () => ParleyClient, busy: () => boole
   try {
     const agents = await client().agents.list();
     elements.keyForm.hidden = true;
-    providers.clear();
+    offered.clear();
     for (const { agent, sessions } of agents.filter(({ status }) => status === 'connected')) {
       for (const { name, provider, transport } of sessions) {
-        if (transport === 'websocket') providers.set(`${agent}.${name}`, provider);
+        if (SPOKEN.includes(transport)) offered.set(`${agent}.${name}`, { provider, transport });
       }
     }
     if (busy()) return;
     list();
     showProblem(null);
-    elements.state.textContent = providers.size === 0 ? 'Waiting for an agent to connect …' : 'Ready';
-    if (providers.size === 0) waiting = setTimeout(() => void offerTargets(client, busy), LOOK_AGAIN_MS);
+    elements.state.textContent = offered.size === 0 ? 'Waiting for an agent to connect …' : 'Ready';
+    if (offered.size === 0) waiting = setTimeout(() => void offerTargets(client, busy), LOOK_AGAIN_MS);
   } catch (caught) {
     refused(ParleyError.from(caught));
     if (elements.keyForm.hidden) waiting = setTimeout(() => void offerTargets(client, busy), LOOK_AGAIN_MS);
@@ -38,15 +41,17 @@ export async function offerTargets(client: () => ParleyClient, busy: () => boole
 }
 
 export function showHint(): void {
-  const provider = providers.get(elements.target.value);
+  const provider = offered.get(elements.target.value)?.provider;
   elements.hint.textContent = provider === undefined ? '' : provider === 'simulator' ? HINT.simulator : HINT.model;
 }
 
 function list(): void {
   const before = elements.target.value || (new URLSearchParams(location.search).get('target') ?? 'support.voice');
-  const targets = [...providers.keys()].toSorted();
-  elements.target.replaceChildren(...targets.map((target) => new Option(target, target)));
-  if (providers.has(before)) elements.target.value = before;
+  const targets = [...offered.keys()].toSorted();
+  elements.target.replaceChildren(
+    ...targets.map((target) => new Option(`${target} · ${offered.get(target)?.transport}`, target)),
+  );
+  if (offered.has(before)) elements.target.value = before;
   elements.target.disabled = targets.length === 0;
   elements.call.disabled = targets.length === 0;
   showHint();

@@ -1,47 +1,21 @@
 // The call as a page makes it, in a real browser with a microphone that beeps.
 
-import { existsSync } from 'node:fs';
-import { fileURLToPath } from 'node:url';
-import { type Browser, chromium } from 'playwright-core';
-import { build } from 'vite';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import type { Browser } from 'playwright-core';
+import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
+import { bundleOf, launch, NO_CHROMIUM } from './call/page.test.support.ts';
 import { type Answer, FakeControlPlane, sessionResource } from './control-plane.test.fake.ts';
 import { decodePcm, encodePcm, levelOf, msOf } from './pcm.ts';
 
-const CHROMIUM = process.env['PARLEY_CHROMIUM'] ?? '/usr/bin/chromium';
-// A page's audio needs a browser; nothing else can stand in for it.
-const noBrowser = !existsSync(CHROMIUM);
-
-let browser: Browser | undefined;
+let browser: Browser;
 let bundle = '';
-
+// A page's audio needs a browser; nothing else can stand in for it.
+beforeEach(({ skip }) => skip(NO_CHROMIUM !== null, NO_CHROMIUM ?? ''));
 beforeAll(async () => {
-  if (noBrowser) return;
-  bundle = await bundled();
-  browser = await chromium.launch({
-    executablePath: CHROMIUM,
-    args: [
-      '--no-sandbox',
-      '--use-fake-device-for-media-stream',
-      '--use-fake-ui-for-media-stream',
-      '--autoplay-policy=no-user-gesture-required',
-    ],
-  });
+  if (NO_CHROMIUM !== null) return;
+  bundle = await bundleOf('../index.ts');
+  browser = await launch();
 }, 60_000);
-
 afterAll(async () => browser?.close());
-
-async function bundled(): Promise<string> {
-  const entry = fileURLToPath(new URL('./index.ts', import.meta.url));
-  const result = await build({
-    configFile: false,
-    logLevel: 'error',
-    build: { write: false, minify: true, lib: { entry, formats: ['es'], fileName: 'client' } },
-  });
-  const [output] = Array.isArray(result) ? result : [result];
-  if (!output || !('output' in output)) throw new Error('vite built nothing');
-  return output.output[0].code;
-}
 
 /** What a page did, as the peer saw it. */
 interface Seen {
@@ -122,66 +96,58 @@ const CALL = `async (refuses24k) => {
 
 for (const refuses24k of [false, true]) {
   const where = refuses24k ? 'in a browser that does not resample a microphone' : 'in a browser';
-  test.skipIf(noBrowser)(
-    `${where} a call hears the microphone, plays the answer, and is cut by speech`,
-    async () => {
-      const { peer, seen } = await pagePeer(async (send, { audio, until }) => {
-        send(HELLO);
-        // A second of the microphone, which beeps once a second.
-        await until(() => audio.reduce((ms, pcm) => ms + msOf(pcm.length), 0) >= 1100);
-        send({ type: 'response.created', response: { id: 'resp_1' } });
-        send({ type: 'response.output_audio.delta', response_id: 'resp_1', item_id: 'item_1', delta: TONE });
-        const before = audio.length;
-        await until(() => audio.length >= before + 40);
-        send({ type: 'input_audio_buffer.speech_started' });
-      });
-      await using _ = peer;
-      const page = await (browser as Browser).newPage();
-      try {
-        await page.goto(peer.url);
-        const report = (await page.evaluate(`(${CALL})(${refuses24k})`)) as PageReport;
-        expect(report.states).toContain('speaking');
-        expect(report.states.at(-1)).toBe('ended');
-        expect(report.speaker).toBeGreaterThan(0.15);
-        expect(report.mic).toBeGreaterThan(0);
-        expect(report.playedMs).toBeGreaterThan(100);
-        expect(report.playedMs).toBeLessThan(4000);
-        await seen.until(() => seen.frames.some((frame) => frame['type'] === 'conversation.item.truncate'));
-        expect(seen.frames[0]).toMatchObject({ item_id: 'item_1', audio_end_ms: Math.floor(report.playedMs) });
-        expect(Math.max(...seen.audio.map(levelOf))).toBeGreaterThan(0.01);
-        const lengths = seen.audio.map((pcm) => msOf(pcm.length));
-        expect(Math.max(...lengths)).toBeLessThanOrEqual(40);
-        expect(report.userAudioMs).toBeGreaterThanOrEqual(1100);
-      } finally {
-        await page.close();
-      }
-    },
-    20_000,
-  );
-}
-
-test.skipIf(noBrowser)(
-  'a page without a microphone is told so',
-  async () => {
-    const { peer } = await pagePeer(async (send) => send(HELLO));
+  test(`${where} a call hears the microphone, plays the answer, and is cut by speech`, async () => {
+    const { peer, seen } = await pagePeer(async (send, { audio, until }) => {
+      send(HELLO);
+      // A second of the microphone, which beeps once a second.
+      await until(() => audio.reduce((ms, pcm) => ms + msOf(pcm.length), 0) >= 1100);
+      send({ type: 'response.created', response: { id: 'resp_1' } });
+      send({ type: 'response.output_audio.delta', response_id: 'resp_1', item_id: 'item_1', delta: TONE });
+      const before = audio.length;
+      await until(() => audio.length >= before + 40);
+      send({ type: 'input_audio_buffer.speech_started' });
+    });
     await using _ = peer;
-    const page = await (browser as Browser).newPage();
+    const page = await browser.newPage();
     try {
       await page.goto(peer.url);
-      const code = await page.evaluate(`(async () => {
+      const report = (await page.evaluate(`(${CALL})(${refuses24k})`)) as PageReport;
+      expect(report.states).toContain('speaking');
+      expect(report.states.at(-1)).toBe('ended');
+      expect(report.speaker).toBeGreaterThan(0.15);
+      expect(report.mic).toBeGreaterThan(0);
+      expect(report.playedMs).toBeGreaterThan(100);
+      expect(report.playedMs).toBeLessThan(4000);
+      await seen.until(() => seen.frames.some((frame) => frame['type'] === 'conversation.item.truncate'));
+      expect(seen.frames[0]).toMatchObject({ item_id: 'item_1', audio_end_ms: Math.floor(report.playedMs) });
+      expect(Math.max(...seen.audio.map(levelOf))).toBeGreaterThan(0.01);
+      const lengths = seen.audio.map((pcm) => msOf(pcm.length));
+      expect(Math.max(...lengths)).toBeLessThanOrEqual(40);
+      expect(report.userAudioMs).toBeGreaterThanOrEqual(1100);
+    } finally {
+      await page.close();
+    }
+  }, 20_000);
+}
+
+test('a page without a microphone is told so', async () => {
+  const { peer } = await pagePeer(async (send) => send(HELLO));
+  await using _ = peer;
+  const page = await browser.newPage();
+  try {
+    await page.goto(peer.url);
+    const code = await page.evaluate(`(async () => {
       navigator.mediaDevices.getUserMedia = () => Promise.reject(new DOMException('no', 'NotAllowedError'));
       const { startCall } = await import('/client.js');
       return startCall({ url: location.origin, sessionId: 'sess_1', audio: true }).catch((error) => error.code);
     })()`);
-      expect(code).toBe('permission_denied');
-      expect(peer.upgrades).toHaveLength(0);
-    } finally {
-      await page.close();
-    }
-  },
-  20_000,
-);
+    expect(code).toBe('permission_denied');
+    expect(peer.upgrades).toHaveLength(0);
+  } finally {
+    await page.close();
+  }
+}, 20_000);
 
-test.skipIf(noBrowser)('the bundle for a page asks for nothing of Node', () => {
+test('the bundle for a page asks for nothing of Node', () => {
   expect(bundle).not.toMatch(/from\s*["']node:/);
 });

@@ -44,16 +44,7 @@ export class ParleyClient {
   readonly #http: Http;
 
   constructor(options: ParleyClientOptions = {}) {
-    this.#http = new Http({
-      url: options.url ?? DEFAULT_URL,
-      key: options.key,
-      fetch: options.fetch,
-      timeoutMs: options.timeoutMs ?? 30_000,
-      retries: options.retries ?? 2,
-      retryAfterMaxMs: options.retryAfterMaxMs ?? 10_000,
-      answerBytesMax: options.answerBytesMax ?? 32 * 1024 * 1024,
-      userAgent: options.userAgent,
-    });
+    this.#http = new Http({ ...options, url: options.url ?? DEFAULT_URL });
     this.sessions = new Sessions(this.#http);
     this.executions = new Executions(this.#http);
     this.workflows = new Workflows(this.#http);

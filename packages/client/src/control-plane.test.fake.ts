@@ -78,7 +78,7 @@ export class FakeControlPlane {
       path: at.pathname,
       query: at.searchParams,
       headers: request.headers,
-      body: text === '' ? undefined : (JSON.parse(text) as unknown),
+      body: bodyOf(text, request.headers['content-type'] ?? ''),
     };
     this.asked.push(asked);
     try {
@@ -96,6 +96,11 @@ export class FakeControlPlane {
       response.end(JSON.stringify(error.toBody('req_fake')));
     }
   }
+}
+
+function bodyOf(text: string, type: string): unknown {
+  if (text === '') return undefined;
+  return type.startsWith('application/json') ? (JSON.parse(text) as unknown) : text;
 }
 
 /** An answer that is an error of the control plane. */

@@ -8,14 +8,14 @@ export interface HttpOptions {
   /** A Parley key or a session token. It travels in the Authorization header, never in a URL. */
   key?: string | undefined;
   fetch?: typeof globalThis.fetch | undefined;
-  /** How long one try may take, in milliseconds. */
-  timeoutMs: number;
-  /** How often a request that may be repeated is repeated. */
-  retries: number;
-  /** A server that asks for a longer pause than this gets no retry: the caller sees the error at once. */
-  retryAfterMaxMs: number;
-  /** Longest answer that is read. */
-  answerBytesMax: number;
+  /** How long one try may take, in milliseconds. Default 30 000. */
+  timeoutMs?: number | undefined;
+  /** How often a request that may be repeated is repeated. Default 2. */
+  retries?: number | undefined;
+  /** A server that asks for a longer pause than this gets no retry: the caller sees the error at once. Default 10 s. */
+  retryAfterMaxMs?: number | undefined;
+  /** Longest answer that is read. Default 32 MiB. */
+  answerBytesMax?: number | undefined;
   /** Named to the server as the User-Agent; browsers send their own. */
   userAgent?: string | undefined;
 }
@@ -28,6 +28,8 @@ export interface CallOptions {
   idempotencyKey?: string | undefined;
   /** A POST that changes nothing when it is sent twice. */
   repeatable?: boolean | undefined;
+  /** The request goes on when the page that made it is left. */
+  keepalive?: boolean | undefined;
   timeoutMs?: number | undefined;
   signal?: AbortSignal | undefined;
 }
@@ -35,17 +37,32 @@ export interface CallOptions {
 type Method = 'GET' | 'POST' | 'DELETE';
 
 const BACKOFF_MIN_MS = 250;
+const TIMEOUT_MS = 30_000;
+const RETRIES = 2;
+const RETRY_AFTER_MAX_MS = 10_000;
+const ANSWER_BYTES_MAX = 32 * 1024 * 1024;
 
 export class Http {
   readonly origin: string;
   readonly #base: string;
-  readonly #options: HttpOptions;
+  readonly #options: HttpOptions & {
+    timeoutMs: number;
+    retries: number;
+    retryAfterMaxMs: number;
+    answerBytesMax: number;
+  };
 
   constructor(options: HttpOptions) {
     const url = httpUrl(options.url);
     this.origin = url.origin;
     this.#base = url.origin + url.pathname.replace(/\/+$/, '');
-    this.#options = options;
+    this.#options = {
+      ...options,
+      timeoutMs: options.timeoutMs ?? TIMEOUT_MS,
+      retries: options.retries ?? RETRIES,
+      retryAfterMaxMs: options.retryAfterMaxMs ?? RETRY_AFTER_MAX_MS,
+      answerBytesMax: options.answerBytesMax ?? ANSWER_BYTES_MAX,
+    };
   }
 
   /** Sends a request and reads the JSON answer. @throws ParleyError */
@@ -116,6 +133,7 @@ export class Http {
     if (call.idempotencyKey !== undefined) headers.set('idempotency-key', call.idempotencyKey);
     for (const [name, value] of Object.entries(call.headers ?? {})) if (value !== undefined) headers.set(name, value);
     const init: RequestInit = { method, headers, signal, redirect: 'error' };
+    if (call.keepalive) init.keepalive = true;
     if (call.body !== undefined) {
       headers.set('content-type', 'application/json');
       init.body = JSON.stringify(call.body);

@@ -4,7 +4,8 @@ import { expect, test } from 'vitest';
 import type { WebSocket } from 'ws';
 import { FakeControlPlane, refusal, sessionResource } from './control-plane.test.fake.ts';
 import { decodePcm } from './pcm.ts';
-import { connectSession, type SocketFrame } from './session-socket.ts';
+import type { SocketFrame } from './frame-line.ts';
+import { connectSession } from './session-socket.ts';
 
 const SESSION = 'GET /api/v1/sessions/sess_1';
 

@@ -2,33 +2,14 @@
 
 import {
   CLIENT_SUBPROTOCOL,
-  type ErrorObject,
-  type EventRecord,
-  errorCodeOfClose,
-  LIMITS,
   PARLEY_EVENTS_SUBPROTOCOL,
   ParleyError,
   type SessionResource,
   TOKEN_SUBPROTOCOL_PREFIX,
 } from '@parley/core';
-import { Emitter, type Listener } from './emitter.ts';
+import { endOf, FrameLine, frameOf, type RealtimeFrame, type SocketEnd, type SocketFrame } from './frame-line.ts';
 import { Http, httpUrl } from './http.ts';
 import { encodePcm } from './pcm.ts';
-
-/** A frame with an OpenAI Realtime GA name. Which fields it has depends on `type`. */
-export type RealtimeFrame = { type: string } & Record<string, unknown>;
-/** What arrives: a GA frame, an entry of the log, or a refusal of a frame that was sent. */
-export type SocketFrame =
-  | { type: 'parley.event'; event: EventRecord }
-  | { type: 'parley.error'; error: ErrorObject }
-  | RealtimeFrame;
-
-/** How a socket ended. `error` is null after a normal close. */
-export interface SocketEnd {
-  code: number;
-  reason: string;
-  error: ParleyError | null;
-}
 
 export interface ConnectOptions {
   /** The control plane, `http://127.0.0.1:7700`. */
@@ -73,41 +54,18 @@ export async function connectSession(options: ConnectOptions): Promise<SessionSo
   return session;
 }
 
-export class SessionSocket {
-  /** Resolves when the socket is closed; it never rejects. */
-  readonly closed: Promise<SocketEnd>;
+export class SessionSocket extends FrameLine {
+  readonly path = 'websocket';
   readonly #socket: WebSocket;
-  readonly #emitter = new Emitter<{ event: SocketFrame; end: SocketEnd }>();
   readonly #sendBufferBytesMax: number;
-  readonly #queueFramesMax: number;
   #droppedAudioFrames = 0;
-  /** Frames that came before anybody listened. */
-  #early: SocketFrame[] | null = [];
 
   constructor(socket: WebSocket, options: Pick<ConnectOptions, 'sendBufferBytesMax' | 'queueFramesMax'>) {
+    super(options.queueFramesMax);
     this.#socket = socket;
     this.#sendBufferBytesMax = options.sendBufferBytesMax ?? 1024 * 1024;
-    this.#queueFramesMax = options.queueFramesMax ?? 10_000;
-    this.closed = new Promise((resolve) => {
-      socket.addEventListener('close', (event) => {
-        const end = endOf(event.code, event.reason);
-        resolve(end);
-        this.#emitter.emit('end', end);
-      });
-    });
-    socket.addEventListener('message', (message) => this.#receive(message.data));
-  }
-
-  /** `event`: every frame that arrives. `end`: the close. Returns what takes the listener away. */
-  on(name: 'event', listener: Listener<SocketFrame>): () => void;
-  on(name: 'end', listener: Listener<SocketEnd>): () => void;
-  on(name: 'event' | 'end', listener: Listener<SocketFrame> | Listener<SocketEnd>): () => void {
-    if (name === 'end') return this.#emitter.on('end', listener as Listener<SocketEnd>);
-    const off = this.#emitter.on('event', listener as Listener<SocketFrame>);
-    const early = this.#early ?? [];
-    this.#early = null;
-    for (const frame of early) this.#emitter.emit('event', frame);
-    return off;
+    socket.addEventListener('close', (event) => this.end(endOf(event.code, event.reason)));
+    socket.addEventListener('message', (message) => this.receive(message.data));
   }
 
   /** Frames from now on, until the socket closes. @throws ParleyError when it closes with an error. */
@@ -117,8 +75,8 @@ export class SessionSocket {
     let wake: () => void = () => {};
     const off = [
       this.on('event', (frame) => {
-        if (queue.length >= this.#queueFramesMax) {
-          const error = new ParleyError('resource_exhausted', `over ${this.#queueFramesMax} frames wait to be read`);
+        if (queue.length >= this.queueFramesMax) {
+          const error = new ParleyError('resource_exhausted', `over ${this.queueFramesMax} frames wait to be read`);
           end ??= { code: error.closeCode, reason: error.message, error };
           this.close(error.closeCode, 'the reader is too slow');
         } else queue.push(frame);
@@ -167,62 +125,10 @@ export class SessionSocket {
     return this.#droppedAudioFrames;
   }
 
-  /** Adds what the user wrote to the conversation. Nobody answers before `respond()`. */
-  sendText(text: string): void {
-    const content = [{ type: 'input_text', text }];
-    this.send({ type: 'conversation.item.create', item: { type: 'message', role: 'user', content } });
-  }
-
-  /** Ends the user's turn where the provider does not find the end by itself. */
-  commit(): void {
-    this.send({ type: 'input_audio_buffer.commit' });
-  }
-
-  /** Asks for an answer. */
-  respond(): void {
-    this.send({ type: 'response.create' });
-  }
-
-  /** Stops the answer that is being generated. */
-  cancel(responseId?: string): void {
-    this.send(
-      responseId === undefined ? { type: 'response.cancel' } : { type: 'response.cancel', response_id: responseId },
-    );
-  }
-
-  /** Tells how much of an answer was heard, in milliseconds of its audio; the provider forgets the rest. */
-  truncate(itemId: string, audioEndMs: number, contentIndex = 0): void {
-    this.send({
-      type: 'conversation.item.truncate',
-      item_id: itemId,
-      content_index: contentIndex,
-      audio_end_ms: Math.max(0, Math.floor(audioEndMs)),
-    });
-  }
-
   /** Closes the socket. The session goes on until somebody ends it or it was idle too long. */
   close(code = 1000, reason = ''): void {
     this.#socket.close(code, reason);
   }
-
-  #receive(data: unknown): void {
-    if (typeof data !== 'string') return this.close(4503, 'frames are text');
-    const frame = frameOf(data);
-    if (frame === null) return this.close(4503, 'a frame was not a JSON object with a type');
-    if (this.#early === null) this.#emitter.emit('event', frame);
-    else if (this.#early.push(frame) > this.#queueFramesMax) {
-      this.close(new ParleyError('resource_exhausted', '').closeCode, 'nobody reads the frames');
-    }
-  }
-}
-
-function endOf(code: number, reason: string): SocketEnd {
-  if (code === 1000 || code === 1001) return { code, reason, error: null };
-  const known = errorCodeOfClose(code);
-  const error = known
-    ? new ParleyError(known.code, reason || `the socket was closed with ${code}`, { retryable: known.retryable })
-    : new ParleyError('unavailable', reason || `the connection was lost (close code ${code})`);
-  return { code, reason, error };
 }
 
 // A server may refuse after the upgrade, since browsers are shown nothing of a refused one. Its first frame tells which
@@ -260,19 +166,6 @@ function answered(socket: WebSocket, session: SessionSocket, origin: string, opt
   });
 }
 
-function frameOf(data: string): SocketFrame | null {
-  let value: unknown;
-  try {
-    value = JSON.parse(data);
-  } catch {
-    // A peer that sends no JSON speaks something else; whoever reads closes the socket and says so.
-    return null;
-  }
-  return typeof value === 'object' && value !== null && 'type' in value && typeof value.type === 'string'
-    ? (value as SocketFrame)
-    : null;
-}
-
 function refused(origin: string): ParleyError {
   return new ParleyError('unavailable', `${origin} did not open a realtime socket`);
 }
@@ -286,14 +179,7 @@ async function handshakeError(
   const error = ParleyError.from(thrown, 'unavailable');
   // 1006 and its like: anything else was said by the server, and is the reason.
   if (error.code !== 'unavailable' || error.cause !== undefined) return error;
-  const http = new Http({
-    url: options.url,
-    key: secret,
-    timeoutMs: options.timeoutMs ?? 10_000,
-    retries: 0,
-    retryAfterMaxMs: 0,
-    answerBytesMax: LIMITS.body_bytes_max,
-  });
+  const http = new Http({ url: options.url, key: secret, timeoutMs: options.timeoutMs ?? 10_000, retries: 0 });
   try {
     const path = `/api/v1/sessions/${encodeURIComponent(options.sessionId)}`;
     const session = await http.json<SessionResource>('GET', path, { signal: options.signal });

@@ -1,9 +1,11 @@
 // Sessions over HTTP: start, look, speak, follow, end.
 
 import type {
+  CallResource,
   EventList,
   EventRecord,
   ExecutionResource,
+  IceServer,
   InjectRequest,
   OfferRequest,
   OfferResponse,
@@ -91,8 +93,8 @@ export class Sessions {
     return this.#http.json('GET', sessionPath(id), options);
   }
 
-  /** Ends a session. Ending one that has ended changes nothing. */
-  close(id: string, reason?: string, options: RequestOptions = {}): Promise<SessionResource> {
+  /** Ends a session. Ending one that has ended changes nothing. `keepalive` lets it outlive the page that asks. */
+  close(id: string, reason?: string, options: RequestOptions & { keepalive?: boolean } = {}): Promise<SessionResource> {
     const body = reason === undefined ? {} : { reason };
     return this.#http.json('POST', sessionPath(id, 'close'), { ...options, body, repeatable: true });
   }
@@ -111,6 +113,11 @@ export class Sessions {
       body,
     });
     return answer.answer_sdp;
+  }
+
+  /** STUN and TURN servers for a WebRTC call of the session, as `RTCPeerConnection` takes them. */
+  async iceServers(id: string, options: RequestOptions = {}): Promise<IceServer[]> {
+    return (await this.#http.json<CallResource>('GET', sessionPath(id, 'realtime-call'), options)).ice_servers;
   }
 
   /** Has the provider speak `text`; resolves when it was heard or cut, so it may take as long as the speech. */

@@ -27,7 +27,6 @@ export {
   CLIENT_EVENT_OF_FRAME,
   CLIENT_SUBPROTOCOL,
   PARLEY_EVENTS_SUBPROTOCOL,
-  ParleyFrame,
   TOKEN_SUBPROTOCOL_PREFIX,
 } from './contract/client-socket.ts';
 export type * from './contract/control.ts';
@@ -61,6 +60,7 @@ export {
   TIMES,
   TOOL_REF_PATTERN,
 } from './contract/names.ts';
+export { ParleyFrame } from './contract/parley-frame.ts';
 export { type AgentTurnFailureReason, APPROVALS, SANDBOXES, TURN_FAILURES } from './contract/turn-agents.ts';
 // checks
 export { checked, compileCheck, contractSchema, describe, type Problem, problemOf } from './check.ts';

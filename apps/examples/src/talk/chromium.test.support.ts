@@ -26,6 +26,8 @@ const ARGS = [
 const SAMPLE_RATE = 24_000;
 /** Silence at the loudspeaker that no answer has inside of it: 400 ms at 24 kHz. */
 const PAUSE_SAMPLES = 9600;
+/** Of 32 768: what a codec makes of silence is not quite silent. */
+const QUIET = 40;
 const MIC_RATE = 48_000;
 /** Nobody speaks the moment a microphone opens. */
 const BEFORE_MS = 1500;
@@ -73,11 +75,15 @@ export class TalkPage implements AsyncDisposable {
     const page = await browser.newPage({ viewport: { width: 1100, height: 760 } });
     const talk = new TalkPage(browser, page, folder);
     await page.addInitScript(RECORD_WHAT_IS_PLAYED);
+    await page.addInitScript(RECORD_WHAT_IS_RECEIVED);
     await page.goto(`${url}/talk`);
     return talk;
   }
 
-  async startCall(): Promise<string> {
+  /** @param target which of the offered sessions; the one that is chosen already when it is left out. */
+  async startCall(target?: string): Promise<string> {
+    await this.page.locator('#call:enabled').waitFor();
+    if (target !== undefined) await this.page.locator('#target').selectOption(target);
     await this.page.locator('#call:enabled').click();
     await this.state('listening');
     return this.session();
@@ -106,14 +112,29 @@ export class TalkPage implements AsyncDisposable {
 
   /** The words of what the loudspeaker played last: the sound since the last pause. */
   async heard(): Promise<string> {
-    const played = await this.page.evaluate<number[]>('window.played.map((x) => Math.round(x * 32767))');
-    const end = played.findLastIndex((sample) => sample !== 0) + 1;
-    let start = end;
-    for (let quiet = 0; start > 0 && quiet < PAUSE_SAMPLES; start--) quiet = played[start - 1] === 0 ? quiet + 1 : 0;
+    const last = (await this.sounds()).at(-1) ?? new Int16Array(0);
     // The decoder wants the silence that follows the last word.
-    const heard = new Int16Array(end - start + SAMPLE_RATE);
-    heard.set(played.slice(start, end));
+    const heard = new Int16Array(last.length + SAMPLE_RATE);
+    heard.set(last);
     return decodeSpeech(heard, SAMPLE_RATE);
+  }
+
+  /** What the loudspeaker played, from pause to pause: PCM16 at 24 kHz. */
+  async sounds(): Promise<Int16Array[]> {
+    const played = await this.page.evaluate<number[]>('window.played.map((x) => Math.round(x * 32767))');
+    const sounds: Int16Array[] = [];
+    let start = -1;
+    let end = -1;
+    for (const [at, sample] of [...played, ...Array<number>(PAUSE_SAMPLES).fill(0)].entries()) {
+      if (Math.abs(sample) > QUIET) {
+        if (start < 0) start = at;
+        end = at + 1;
+      } else if (start >= 0 && at - end >= PAUSE_SAMPLES - 1) {
+        sounds.push(Int16Array.from(played.slice(start, end)));
+        start = -1;
+      }
+    }
+    return sounds;
   }
 
   async write(text: string): Promise<void> {
@@ -130,7 +151,7 @@ export class TalkPage implements AsyncDisposable {
 // A second ear at the loudspeaker: what any node connects to the destination is kept as well.
 const RECORD_WHAT_IS_PLAYED = `
   window.played = [];
-  const connect = AudioNode.prototype.connect;
+  const connect = (window.untapped = AudioNode.prototype.connect);
   AudioNode.prototype.connect = function (target, ...rest) {
     if (target instanceof AudioDestinationNode) {
       const tap = this.context.createScriptProcessor(16384, 1, 1);
@@ -139,5 +160,35 @@ const RECORD_WHAT_IS_PLAYED = `
       connect.call(tap, target);
     }
     return connect.call(this, target, ...rest);
+  };
+`;
+
+// Over WebRTC no node of the page plays: what comes over the network is heard as it arrives. The channel is kept as well,
+// with what the page said over it, so that a test can look, and can say what a page should not.
+const RECORD_WHAT_IS_RECEIVED = `
+  window.sent = [];
+  window.channels = [];
+  window.connections = [];
+  const { createDataChannel } = RTCPeerConnection.prototype;
+  RTCPeerConnection.prototype.createDataChannel = function (...options) {
+    const channel = createDataChannel.apply(this, options);
+    const { send } = channel;
+    channel.send = (text) => {
+      window.sent.push(JSON.parse(text));
+      send.call(channel, text);
+    };
+    window.channels.push(channel);
+    window.connections.push(this);
+    this.addEventListener('track', ({ track }) => {
+      const context = new AudioContext({ sampleRate: ${SAMPLE_RATE} });
+      const tap = context.createScriptProcessor(16384, 1, 1);
+      tap.onaudioprocess = ({ inputBuffer }) => window.played.push(...inputBuffer.getChannelData(0));
+      context.createMediaStreamSource(new MediaStream([track])).connect(tap);
+      // A processor works only towards an end of the graph; this one is silent.
+      const silent = new GainNode(context, { gain: 0 });
+      tap.connect(silent);
+      untapped.call(silent, context.destination);
+    });
+    return channel;
   };
 `;

@@ -2,26 +2,19 @@
 
 import { ParleyError } from '@parley/core';
 import { floatOfPcm, msOf, pcmOfFloat, SAMPLE_RATE } from '../pcm.ts';
-import type { AudioSink, CallAudio } from './audio.ts';
+import type { AudioSink, CallAudio, ReportProblem } from './audio.ts';
+import { type DeviceChoice, listDevices, onDeviceChange, playOn } from './devices.ts';
+import { Microphone, type MicrophoneOptions } from './microphone.ts';
 import { type CutItem, Playout } from './playout.ts';
+import { callError } from './problems.ts';
 import { Resampler } from './resampler.ts';
 import { WORKLET_SOURCE } from './worklet.ts';
 
-export interface BrowserAudioOptions {
-  /** Which microphone. Default: echo cancellation, noise suppression and gain control on, one channel. */
-  microphone?: MediaTrackConstraints | undefined;
-  /** A stream that is there already. It is not stopped when the call ends. */
-  stream?: MediaStream | undefined;
+export interface BrowserAudioOptions extends MicrophoneOptions {
   /** Address of a file with `WORKLET_SOURCE`, where a Content-Security-Policy forbids `blob:` scripts. */
   workletUrl?: string | undefined;
 }
 
-const MICROPHONE: MediaTrackConstraints = {
-  channelCount: 1,
-  echoCancellation: true,
-  noiseSuppression: true,
-  autoGainControl: true,
-};
 /** Microphone audio that may wait for a slow page: half a second in pieces of 20 ms. */
 const WAITING_PIECES_MAX = 25;
 /** What a resampler holds back of an answer's end counts as heard. */
@@ -32,14 +25,17 @@ const REST_MS = 3;
  *
  * @throws ParleyError `permission_denied`, `not_found` without a microphone, `failed_precondition` without audio.
  */
-export async function openBrowserAudio(options: BrowserAudioOptions = {}): Promise<CallAudio> {
-  if (typeof AudioContext === 'undefined' || navigator.mediaDevices === undefined) {
-    throw new ParleyError('failed_precondition', 'a browser gives its microphone only to https pages and to localhost');
+export async function openBrowserAudio(
+  options: BrowserAudioOptions = {},
+  report: ReportProblem = () => {},
+): Promise<CallAudio> {
+  if (typeof AudioContext === 'undefined') {
+    throw callError('insecure_page', 'failed_precondition', 'this is no browser with audio');
   }
-  const stream = options.stream ?? (await microphone(options.microphone ?? MICROPHONE));
-  const { context, mic } = contextFor(stream);
+  const microphone = await Microphone.open(options);
+  const { context, mic } = contextFor(microphone.stream);
   const release = async (): Promise<void> => {
-    if (!options.stream) for (const track of stream.getTracks()) track.stop();
+    microphone.close();
     if (context.state !== 'closed') await context.close();
   };
   try {
@@ -53,22 +49,33 @@ export async function openBrowserAudio(options: BrowserAudioOptions = {}): Promi
     const mouth = new AudioWorkletNode(context, 'parley-speaker', { numberOfInputs: 0, outputChannelCount: [1] });
     mouth.connect(context.destination);
     mic.connect(ear);
-    return { source: heardBy(ear, context), realtime: true, sink: new SpeakerSink(mouth, context), close: release };
+    let heard = mic;
+    microphone.on('change', (stream) => {
+      heard.disconnect();
+      heard = context.createMediaStreamSource(stream);
+      heard.connect(ear);
+    });
+    microphone.on('lost', report);
+    return {
+      source: heardBy(ear, context),
+      realtime: true,
+      sink: new SpeakerSink(mouth, context),
+      devices: choiceOf(microphone, context),
+      close: release,
+    };
   } catch (thrown) {
     await release();
     throw ParleyError.from(thrown, 'failed_precondition');
   }
 }
 
-async function microphone(audio: MediaTrackConstraints): Promise<MediaStream> {
-  try {
-    return await navigator.mediaDevices.getUserMedia({ audio });
-  } catch (thrown) {
-    const name = thrown instanceof Error ? thrown.name : '';
-    const code =
-      name === 'NotAllowedError' ? 'permission_denied' : name === 'NotFoundError' ? 'not_found' : 'failed_precondition';
-    throw new ParleyError(code, `the microphone could not be opened (${name || 'unknown reason'})`, { cause: thrown });
-  }
+function choiceOf(microphone: Microphone, context: AudioContext & { sinkId?: unknown }): DeviceChoice {
+  return {
+    list: () => listDevices(microphone.deviceId, typeof context.sinkId === 'string' ? context.sinkId : ''),
+    setMicrophone: (deviceId) => microphone.choose(deviceId),
+    setSpeaker: (deviceId) => playOn(context, deviceId),
+    onChange: onDeviceChange,
+  };
 }
 
 // Most browsers resample by themselves in a context of our rate. One that refuses to join it to a microphone of another

@@ -179,6 +179,73 @@ test('without turn detection the end of the source ends the turn', async () => {
   await call.hangUp();
 });
 
+test('a live microphone without turn detection is heard only while it is pressed', async () => {
+  await using peer = await FakeControlPlane.start();
+  // A microphone whose pieces the test hands over itself.
+  const source = new ReadableStream<Int16Array>();
+  const heard: string[] = [];
+  const { call, conversation } = await callWith(peer, (one) => one.hello(null), { audio: { source, realtime: true } });
+  call.on('microphone', ({ open }) => heard.push(open ? 'open' : 'closed'));
+  await new Promise<void>((resolve) => call.on('state', () => resolve()));
+  call.hearUser(Int16Array.of(1));
+  call.press();
+  call.press();
+  call.hearUser(Int16Array.of(2));
+  call.release();
+  call.hearUser(Int16Array.of(3));
+  await conversation.next('response.create');
+  expect(conversation.frames.map(({ type, audio }) => audio ?? type)).toEqual([
+    'input_audio_buffer.clear',
+    encodePcm(Int16Array.of(2)),
+    'input_audio_buffer.commit',
+    'response.create',
+  ]);
+  expect(heard).toEqual(['closed', 'open', 'closed']);
+  await call.hangUp();
+});
+
+test('where turns are found by themselves, a pressed button opens a muted microphone', async () => {
+  await using peer = await FakeControlPlane.start();
+  const { call, conversation } = await callWith(peer, (one) => one.hello());
+  await new Promise<void>((resolve) => call.on('state', () => resolve()));
+  call.mute();
+  call.press();
+  expect([call.muted, call.pressed]).toEqual([false, true]);
+  call.release();
+  expect([call.muted, call.pressed]).toEqual([true, false]);
+  call.sendText('marker');
+  await conversation.next('conversation.item.create');
+  expect(conversation.frames[0]?.type).toBe('conversation.item.create');
+  await call.hangUp();
+});
+
+test('a target is started for its call, and ended when the call does not come about', async () => {
+  await using peer = await FakeControlPlane.start();
+  peer.route('POST /api/v1/sessions/support.voice/start', 'StartRequest', () => ({
+    status: 201,
+    body: { session_id: 'sess_1', client_token: 'pst.sess_1.zzzzzzzzz.s' },
+  }));
+  const { call } = await callWith(peer, (one) => one.hello(), { target: 'support.voice', sessionId: undefined });
+  expect(peer.asked[0]).toMatchObject({ method: 'POST', headers: { authorization: 'Bearer tok' } });
+  expect(peer.asked[1]?.headers.authorization).toBe('Bearer pst.sess_1.zzzzzzzzz.s');
+  await call.hangUp();
+  peer.socket = { status: 503 };
+  await expect(startCall({ url: peer.url, key: 'k', target: 'support.voice' })).rejects.toMatchObject({
+    code: 'unavailable',
+  });
+  expect(peer.asked.at(-1)).toMatchObject({ path: '/api/v1/sessions/sess_1/close', body: { reason: 'not_joined' } });
+});
+
+test('a session over WebRTC that is called from where there is none says what to do', async () => {
+  await using peer = await FakeControlPlane.start();
+  peer.route('GET /api/v1/sessions/sess_1', null, () => ({ body: sessionResource('sess_1', { transport: 'webrtc' }) }));
+  peer.route('GET /api/v1/sessions/sess_1/realtime-call', null, () => ({ body: { ice_servers: [] } }));
+  await expect(startCall({ url: peer.url, sessionId: 'sess_1' })).rejects.toMatchObject({
+    code: 'failed_precondition',
+    details: { problem: 'webrtc_missing' },
+  });
+});
+
 test('a muted microphone sends silence', async () => {
   await using peer = await FakeControlPlane.start();
   const { call, conversation } = await callWith(peer, (one) => one.hello());
@@ -231,6 +298,28 @@ test('a call that nobody takes up again ends with the reason', async () => {
   peer.socket = { status: 503 };
   conversation.cut();
   expect(await call.ended).toMatchObject({ reason: 'connection_lost', error: { code: 'unavailable' } });
+});
+
+test('a connection that breaks again and again is given up', async () => {
+  await using peer = await FakeControlPlane.start();
+  peer.route('GET /api/v1/sessions/sess_1/events', null, () => ({
+    body: { events: [], last_seq: 0, has_more: false },
+  }));
+  const { call, conversations } = await callWith(
+    peer,
+    (one) => {
+      one.hello();
+      // Taken, and dropped once it was told that it is there.
+      setTimeout(() => one.cut(), 20);
+    },
+    { reconnectMs: 150 },
+  );
+  expect(await call.ended).toMatchObject({
+    reason: 'connection_lost',
+    error: { code: 'unavailable', details: { problem: 'connection_lost' } },
+  });
+  expect(conversations.length).toBeGreaterThan(2);
+  expect(call.stats.reconnections).toBe(conversations.length - 1);
 });
 
 test('hanging up while the connection is lost ends the call', async () => {

@@ -1,83 +1,49 @@
-// One live call: a socket, a microphone and a loudspeaker, held together by the dialogue.
+// One live call: a line, a microphone and a loudspeaker, held together by the dialogue.
 
 import { type EventRecord, ParleyError, type SessionResource } from '@parley/core';
 import { Emitter, type Listener } from '../emitter.ts';
+import type { RealtimeFrame, SocketEnd, SocketFrame } from '../frame-line.ts';
 import { decodePcm, levelOf, msOf } from '../pcm.ts';
-import type { SessionSocket, SocketEnd, SocketFrame } from '../session-socket.ts';
-import type { AudioSink } from './audio.ts';
-import {
-  cutResponse,
-  type Dialogue,
-  hear,
-  newDialogue,
-  reconnected,
-  type ToolUpdate,
-  type TranscriptUpdate,
-} from './dialogue.ts';
+import type { SessionSocket } from '../session-socket.ts';
+import type { AudioSink, TrackMicrophone } from './audio.ts';
+import type { AudioDevices, DeviceChoice } from './devices.ts';
+import { type Action, cutResponse, type Dialogue, hear, newDialogue, reconnected } from './dialogue.ts';
+import type { CallEnd, CallEvents, CallPath, CallState, CallStats } from './events.ts';
+import { MicrophoneGate } from './microphone-gate.ts';
+import type { PeerLine } from './peer-line.ts';
+import { asProblem, callProblemOf } from './problems.ts';
+import { untilQuiet } from './quiet.ts';
 
-/**
- * What the call is doing, for a page to show. `thinking`: the user is done and nothing is heard yet, or a tool works.
- */
-export type CallState =
-  | 'connecting'
-  | 'listening'
-  | 'user_speaking'
-  | 'thinking'
-  | 'speaking'
-  | 'reconnecting'
-  | 'ended';
+export type CallLine = SessionSocket | PeerLine;
 
-export interface CallStats {
-  /** Audio that was sent, in milliseconds; silence of a muted microphone included. */
-  userAudioMs: number;
-  /** Audio that arrived, heard or not. */
-  replyAudioMs: number;
-  /** Interruptions that cut an answer. */
-  interruptions: number;
-  /** Audio that a slow network made us drop. */
-  droppedAudioMs: number;
-}
-
-/** How a call ended. `error` is null when somebody hung up. */
-export interface CallEnd {
-  reason: string;
-  error: ParleyError | null;
-  stats: CallStats;
-}
-
-/** What a call tells, by name. */
-export type CallEvents = {
-  state: CallState;
-  transcript: TranscriptUpdate;
-  tool: ToolUpdate;
-  /** About twenty times a second: loudness of microphone and loudspeaker, 0 to 1. */
-  level: { mic: number; speaker: number };
-  /** The user spoke over an answer, of which so much was heard. */
-  interruption: { itemId: string; playedMs: number };
-  /** Something was refused or failed; the call goes on unless `end` follows. */
-  error: ParleyError;
-  /** Every entry of the session's log. */
-  event: EventRecord;
-  /** Every frame of the realtime socket, entries of the log included. */
-  frame: SocketFrame;
-  end: CallEnd;
-};
+/** A connection that was made again, or the end of the session that was found instead. */
+export type Reopened =
+  | { line: CallLine; missed: EventRecord[] }
+  | { over: { reason: string; error: ParleyError | null } };
 
 export interface CallParts {
   session: SessionResource;
   sink: AudioSink;
-  /**
-   * Opens the socket again after it was cut, and brings the entries of the log after `seq`; null when the call shall
-   * end instead.
-   */
-  reopen: ((seq: number) => Promise<{ socket: SessionSocket; missed: EventRecord[] }>) | null;
+  /** A microphone that travels by itself; one that is `hearUser` needs none. */
+  microphone?: TrackMicrophone | undefined;
+  /** There is a live microphone, which a session without turn detection hears only while it is pressed. */
+  gated: boolean;
+  devices?: DeviceChoice | undefined;
+  /** Opens the line again after it was cut, and brings the entries of the log after `seq`; null to end instead. */
+  reopen: ((seq: number) => Promise<Reopened>) | null;
   /** Ends the session on the server. */
   closeSession: (reason: string) => Promise<unknown>;
   /** Releases the audio. */
   release: () => Promise<void>;
+  /** Stops whatever else goes on beside the call. */
+  stop: () => void;
 }
 
 const TICK_MS = 50;
+/** The quality is looked at every so many ticks: two seconds. */
+const QUALITY_TICKS = 40;
+/** Over WebRTC the last words may still travel when the end of the turn, on another way, has arrived. */
+const LAST_WORDS_MS = 150;
 
 /** A live call; made by `startCall`. */
 export class Call {
@@ -86,27 +52,45 @@ export class Call {
   readonly ended: Promise<CallEnd>;
   readonly #parts: CallParts;
   readonly #emitter = new Emitter<CallEvents>();
-  readonly #dialogue: Dialogue = newDialogue();
-  readonly #stats: CallStats = { userAudioMs: 0, replyAudioMs: 0, interruptions: 0, droppedAudioMs: 0 };
+  readonly #dialogue: Dialogue;
+  readonly #stats: CallStats = {
+    userAudioMs: 0,
+    replyAudioMs: 0,
+    interruptions: 0,
+    droppedAudioMs: 0,
+    reconnections: 0,
+  };
   readonly #ticker: ReturnType<typeof setInterval>;
   readonly #finish: (end: CallEnd) => void;
-  #socket: SessionSocket;
+  readonly #noDeviceChange: (() => void) | undefined;
+  #line: CallLine;
   #state: CallState = 'connecting';
   #micLevel = 0;
-  #muted = false;
+  #ticks = 0;
+  readonly #gate: MicrophoneGate;
+  /** Until when the time of the media was counted. */
+  #counted_ms = performance.now();
   #over: { reason: string } | null = null;
+  /** Why the control plane gave the last connection up. */
+  #broken: ParleyError | null = null;
   #released: Promise<void> | undefined;
 
-  constructor(socket: SessionSocket, parts: CallParts) {
+  constructor(line: CallLine, parts: CallParts) {
     this.session = parts.session;
     this.#parts = parts;
-    this.#socket = socket;
+    this.#line = line;
+    this.#dialogue = newDialogue(line.path === 'webrtc' ? 'there' : 'here');
     let finish: (end: CallEnd) => void = () => {};
     this.ended = new Promise((resolve) => (finish = resolve));
     this.#finish = finish;
     this.#ticker = setInterval(() => this.#tick(), TICK_MS);
+    this.#gate = new MicrophoneGate(parts.gated, (told) => {
+      parts.microphone?.listen(told.open);
+      this.#emitter.emit('microphone', told);
+    });
+    this.#noDeviceChange = parts.devices?.onChange(() => void this.#tellDevices());
     // A task later, so that whoever started the call can listen before the first frame is told.
-    setTimeout(() => this.#adopt(socket), 0);
+    setTimeout(() => this.#adopt(line), 0);
   }
 
   /** Adds a listener; the returned function takes it away. */
@@ -122,36 +106,99 @@ export class Call {
     return { ...this.#stats };
   }
 
+  /** What carries the call. */
+  get path(): CallPath {
+    return this.#line.path;
+  }
+
   /** Where the answers are played. */
   get sink(): AudioSink {
     return this.#parts.sink;
   }
 
   get muted(): boolean {
-    return this.#muted;
+    return this.#gate.muted;
   }
 
   /** A muted microphone sends silence: the provider goes on hearing that nobody speaks. */
   mute(muted = true): void {
-    this.#muted = muted;
+    this.#gate.mute(muted);
+  }
+
+  unmute(): void {
+    this.mute(false);
+  }
+
+  /**
+   * Push-to-talk, pressed: cuts the answer and opens the microphone. Without turn detection the microphone is heard only
+   * between `press()` and `release()`; with it, this is a microphone that is muted when it is not pressed.
+   */
+  press(): void {
+    if (this.#over !== null || this.#gate.pressed) return;
+    this.interrupt();
+    if (this.pushToTalk) this.#line.clearInput();
+    this.#gate.press();
+  }
+
+  /** Push-to-talk, let go: closes the microphone and, without turn detection, ends the turn. */
+  release(): void {
+    if (this.#over !== null || !this.#gate.pressed) return;
+    this.#gate.release();
+    if (!this.pushToTalk) return;
+    if (this.#line.path === 'websocket') return this.endTurn();
+    setTimeout(() => {
+      if (this.#over !== null || this.#gate.pressed) return;
+      try {
+        this.endTurn();
+      } catch (thrown) {
+        // The connection was cut in between.
+        this.report(ParleyError.from(thrown));
+      }
+    }, LAST_WORDS_MS);
+  }
+
+  /** Whether the push-to-talk button is held. */
+  get pressed(): boolean {
+    return this.#gate.pressed;
   }
 
   /** Says `text` in writing, and asks for the answer where the model gives it. */
   sendText(text: string): void {
     this.interrupt();
-    this.#socket.sendText(text);
-    // A handler is told of the turn by the server and answers it itself; a second answer must not be asked for.
-    if (this.session.responder === 'model') this.#socket.respond();
-    this.#dialogue.awaiting = true;
-    this.#show();
+    this.#line.sendText(text);
+    this.#ask();
   }
 
   /** Ends the user's turn, for sessions without turn detection. */
   endTurn(): void {
-    this.#socket.commit();
-    if (this.session.responder === 'model') this.#socket.respond();
-    this.#dialogue.awaiting = true;
-    this.#show();
+    this.#line.commit();
+    this.#ask();
+  }
+
+  /**
+   * Sends any GA frame. What a session takes of a client stands in its `client_events`; the rest is refused.
+   *
+   * @throws ParleyError `failed_precondition` while the connection is lost.
+   */
+  send(frame: RealtimeFrame): void {
+    this.#line.send(frame);
+  }
+
+  /** Microphones and loudspeakers to choose from. @throws ParleyError `failed_precondition` for a call without any. */
+  devices(): Promise<AudioDevices> {
+    return this.#choice().list();
+  }
+
+  /** Hears with another microphone from now on. @throws ParleyError; the one before then goes on. */
+  async setMicrophone(deviceId: string): Promise<void> {
+    await this.#choice().setMicrophone(deviceId);
+    await this.#tellDevices();
+  }
+
+  /** Plays on another loudspeaker from now on. @throws ParleyError `unimplemented` where browsers do not allow it. */
+  async setSpeaker(deviceId: string): Promise<void> {
+    await this.#choice().setSpeaker(deviceId);
+    await this.#tellDevices();
   }
 
   /** Whether the user says where a turn ends (`endTurn`). Known once the call is live. */
@@ -171,26 +218,7 @@ export class Call {
    * @throws ParleyError `cancelled` (or the reason of the abort) when the signal fires.
    */
   quiet(options: { forMs?: number; signal?: AbortSignal } = {}): Promise<void> {
-    const { forMs = 0, signal } = options;
-    return new Promise((resolve, reject) => {
-      let since_ms = performance.now();
-      const look = (): void => {
-        if (this.#over !== null) return settle();
-        if (this.#busy()) since_ms = performance.now() + 1;
-        else if (performance.now() - since_ms >= forMs) settle();
-      };
-      const settle = (error?: ParleyError): void => {
-        for (const remove of off) remove();
-        signal?.removeEventListener('abort', stop);
-        if (error) reject(error);
-        else resolve();
-      };
-      const stop = (): void => settle(ParleyError.from(signal?.reason, 'cancelled'));
-      const off = [this.#emitter.on('level', look), this.#emitter.on('end', look)];
-      signal?.addEventListener('abort', stop, { once: true });
-      if (signal?.aborted) stop();
-      else look();
-    });
+    return untilQuiet(this, () => this.#busy(), options);
   }
 
   /** Ends the call and its session. */
@@ -204,19 +232,45 @@ export class Call {
     return this.#leave(error.code, error);
   }
 
+  /** Ends the call and its session. The same as `hangUp`. */
+  close(reason?: string): Promise<CallEnd> {
+    return this.hangUp(reason);
+  }
+
+  /** Tells of an error of its own side that the call survives. */
+  report(error: ParleyError): void {
+    if (this.#over === null) this.#emitter.emit('error', error);
+  }
+
   /** Takes a piece of what the microphone heard. */
   hearUser(pcm: Int16Array): void {
-    if (this.#over !== null || !this.#dialogue.live) return;
-    const heard = this.#muted ? new Int16Array(pcm.length) : pcm;
+    const line = this.#line;
+    if (this.#over !== null || !this.#dialogue.live || line.path !== 'websocket') return;
+    // Between two turns a microphone that has to be pressed is not heard at all.
+    if (this.#gate.shut) return;
+    const heard = this.#gate.muted ? new Int16Array(pcm.length) : pcm;
     this.#micLevel = levelOf(heard);
     try {
-      if (this.#socket.appendAudio(heard)) this.#stats.userAudioMs += msOf(pcm.length);
+      if (line.appendAudio(heard)) this.#stats.userAudioMs += msOf(pcm.length);
       else this.#stats.droppedAudioMs += msOf(pcm.length);
     } catch (thrown) {
       // Between a cut and its close event a socket takes nothing; the microphone does not wait for it.
       this.#stats.droppedAudioMs += msOf(pcm.length);
       if (ParleyError.from(thrown).code !== 'failed_precondition') throw thrown;
     }
+  }
+
+  /** Takes an entry of the log that came beside the line. */
+  hearLog(event: EventRecord): void {
+    this.#receive({ type: 'parley.event', event });
+    if (event.type !== 'session.closed' || this.#over !== null) return;
+    void this.#sessionOver(event.reason, event.error ? ParleyError.from(event.error) : null);
+  }
+
+  async #sessionOver(reason: string, error: ParleyError | null): Promise<void> {
+    this.#over = { reason };
+    this.#line.close(1000, reason);
+    await this.#end(error);
   }
 
   async #leave(reason: string, error: ParleyError | null): Promise<CallEnd> {
@@ -230,70 +284,80 @@ export class Call {
       // The close below ends the session as well, only without this reason.
       this.#emitter.emit('error', ParleyError.from(thrown, 'unavailable'));
     }
-    this.#socket.close(1000, reason.slice(0, 100));
+    this.#line.close(1000, reason.slice(0, 100));
     await this.#end(error);
     return this.ended;
   }
 
-  #adopt(socket: SessionSocket): void {
-    this.#socket = socket;
-    socket.on('event', (frame) => this.#receive(frame));
-    void socket.closed.then((end) => this.#closed(end));
+  #adopt(line: CallLine): void {
+    this.#line = line;
+    line.on('event', (frame) => {
+      // Over WebRTC the log comes by its own stream, with nothing missing; pieces of it on the channel are not it.
+      if (line.path === 'websocket' || frame.type !== 'parley.event') this.#receive(frame);
+    });
+    void line.closed.then((end) => this.#closed(line, end));
   }
 
   #receive(frame: SocketFrame): void {
     if (this.#over !== null) return;
-    for (const action of hear(this.#dialogue, frame)) {
-      switch (action.do) {
-        case 'play': {
-          const pcm = decodePcm(action.audio);
-          this.#stats.replyAudioMs += msOf(pcm.length);
-          this.#parts.sink.write(action.itemId, pcm);
-          break;
-        }
-        case 'interrupt':
-          this.#cut(action.cancel);
-          break;
-        case 'transcript':
-          this.#emitter.emit('transcript', action.update);
-          break;
-        case 'tool':
-          this.#emitter.emit('tool', action.update);
-          break;
-        case 'error':
-          this.#emitter.emit(
-            'error',
-            new ParleyError('failed_precondition', action.message, { details: { code: action.code } }),
-          );
-          break;
-        case 'log':
-          this.#emitter.emit('event', action.event);
-          break;
-        default:
-          action satisfies never;
-      }
-    }
+    this.#count();
+    for (const action of hear(this.#dialogue, frame)) this.#do(action);
+    this.#gate.pushToTalk = this.pushToTalk;
     this.#emitter.emit('frame', frame);
     this.#show();
   }
 
+  #do(action: Action): void {
+    switch (action.do) {
+      case 'play': {
+        const pcm = decodePcm(action.audio);
+        this.#stats.replyAudioMs += msOf(pcm.length);
+        return this.#parts.sink.write(action.itemId, pcm);
+      }
+      case 'interrupt':
+        return this.#cut(action.cancel);
+      case 'interrupted':
+        this.#stats.interruptions += 1;
+        return this.#emitter.emit('interruption', { itemId: action.itemId, playedMs: action.playedMs });
+      case 'transcript':
+        return this.#emitter.emit('transcript', action.update);
+      case 'tool':
+        return this.#emitter.emit('tool', action.update);
+      case 'error': {
+        const { code, message } = action;
+        return this.#emitter.emit('error', new ParleyError('failed_precondition', message, { details: { code } }));
+      }
+      case 'broken': {
+        const error = ParleyError.from(action.error);
+        this.#broken = action.reason.includes('sideband') ? asProblem('sideband_lost', error) : error;
+        return this.#emitter.emit('error', this.#broken);
+      }
+      case 'log':
+        return this.#emitter.emit('event', action.event);
+      default:
+        return action satisfies never;
+    }
+  }
+
   #cut(cancel: boolean): void {
     const active = cutResponse(this.#dialogue);
-    if (cancel && active !== null) this.#socket.cancel();
+    if (cancel && active !== null) this.#line.cancel();
+    // The far end plays: it is told to fall silent, and tells in turn how much was heard.
+    if (this.#dialogue.playingId !== null) this.#line.send({ type: 'output_audio_buffer.clear' });
     const generating = active !== null && this.#dialogue.audioResponseId === active;
     let interrupted = false;
     for (const { itemId, playedMs, unheardMs } of this.#parts.sink.cut()) {
       // What was heard to its end needs no truncation, unless more of it is on its way.
       if (unheardMs === 0 && !generating) continue;
-      this.#socket.truncate(itemId, playedMs);
+      this.#line.truncate(itemId, playedMs);
       this.#emitter.emit('interruption', { itemId, playedMs });
       interrupted = true;
     }
     if (interrupted) this.#stats.interruptions += 1;
   }
 
-  async #closed(end: SocketEnd): Promise<void> {
-    if (this.#over !== null) return;
+  async #closed(line: CallLine, end: SocketEnd): Promise<void> {
+    if (this.#over !== null || line !== this.#line) return;
     if (!end.error?.retryable || !this.#parts.reopen) {
       this.#over = { reason: end.reason || (end.error ? 'connection_lost' : 'closed') };
       return this.#end(end.error);
@@ -301,14 +365,18 @@ export class Call {
     this.#set('reconnecting');
     reconnected(this.#dialogue);
     try {
-      const { socket, missed } = await this.#parts.reopen(this.#dialogue.seq);
-      if (this.#left()) return socket.close(1000, 'hung_up');
-      for (const event of missed) this.#receive({ type: 'parley.event', event });
-      this.#adopt(socket);
+      const back = await this.#parts.reopen(this.#dialogue.seq);
+      if (this.#left()) return 'line' in back ? back.line.close(1000, 'hung_up') : undefined;
+      if ('over' in back) return await this.#sessionOver(back.over.reason, back.over.error);
+      this.#stats.reconnections += 1;
+      for (const event of back.missed) this.#receive({ type: 'parley.event', event });
+      this.#adopt(back.line);
     } catch (thrown) {
       if (this.#left()) return;
       this.#over = { reason: 'connection_lost' };
-      return this.#end(ParleyError.from(thrown, 'unavailable'));
+      const error = ParleyError.from(thrown, 'unavailable');
+      // That it broke is known; why is what the other side said.
+      return this.#end(callProblemOf(error) === 'connection_lost' ? (this.#broken ?? error) : error);
     }
   }
 
@@ -319,6 +387,8 @@ export class Call {
 
   async #end(error: ParleyError | null): Promise<void> {
     clearInterval(this.#ticker);
+    this.#noDeviceChange?.();
+    this.#parts.stop();
     await this.#release();
     this.#set('ended');
     const end: CallEnd = { reason: this.#over?.reason ?? 'closed', error, stats: this.stats };
@@ -340,14 +410,64 @@ export class Call {
   }
 
   #tick(): void {
+    this.#count();
     this.#show();
-    this.#emitter.emit('level', { mic: this.#micLevel, speaker: this.#parts.sink.level });
+    const mic = this.#parts.microphone?.level ?? this.#micLevel;
+    this.#emitter.emit('level', { mic, speaker: this.#parts.sink.level });
     this.#micLevel = 0;
+    this.#ticks += 1;
+    if (this.#ticks % QUALITY_TICKS === 0) void this.#tellQuality();
+  }
+
+  async #tellQuality(): Promise<void> {
+    if (this.#line.path !== 'webrtc' || !this.#dialogue.live) return;
+    try {
+      const quality = await this.#line.quality();
+      if (this.#over === null) this.#emitter.emit('quality', quality);
+    } catch (thrown) {
+      this.report(ParleyError.from(thrown, 'internal'));
+    }
+  }
+
+  /** Audio that travels by itself is counted by the clock, up to now. */
+  #count(): void {
+    const since_ms = this.#counted_ms;
+    this.#counted_ms = performance.now();
+    if (this.#line.path !== 'webrtc' || !this.#dialogue.live) return;
+    if (this.#parts.microphone) this.#stats.userAudioMs += this.#counted_ms - since_ms;
+    if (this.#dialogue.playingId !== null) this.#stats.replyAudioMs += this.#counted_ms - since_ms;
+  }
+
+  /** Asks for an answer to the turn that has just ended. */
+  #ask(): void {
+    // A handler is told of the turn by the server and answers it itself; a second answer must not be asked for.
+    if (this.session.responder === 'model') this.#line.respond();
+    this.#dialogue.awaiting = true;
+    this.#show();
+  }
+
+  #choice(): DeviceChoice {
+    const { devices } = this.#parts;
+    if (devices) return devices;
+    throw new ParleyError('failed_precondition', 'this call has no microphone and no loudspeaker to choose');
+  }
+
+  async #tellDevices(): Promise<void> {
+    try {
+      this.#emitter.emit('devices', await this.devices());
+    } catch (thrown) {
+      this.report(ParleyError.from(thrown, 'internal'));
+    }
+  }
+
+  /** Whether an answer is being heard. */
+  #speaking(): boolean {
+    return this.#parts.sink.pendingMs > 0 || this.#dialogue.playingId !== null;
   }
 
   #busy(): boolean {
     const { awaiting, responseId, toolsRunning, userSpeaking } = this.#dialogue;
-    return awaiting || userSpeaking || responseId !== null || toolsRunning.size > 0 || this.#parts.sink.pendingMs > 0;
+    return awaiting || userSpeaking || responseId !== null || toolsRunning.size > 0 || this.#speaking();
   }
 
   #show(): void {
@@ -355,7 +475,7 @@ export class Call {
     const { live, userSpeaking, awaiting, responseId, toolsRunning } = this.#dialogue;
     if (!live) return;
     if (userSpeaking) this.#set('user_speaking');
-    else if (this.#parts.sink.pendingMs > 0) this.#set('speaking');
+    else if (this.#speaking()) this.#set('speaking');
     else if (awaiting || responseId !== null || toolsRunning.size > 0) this.#set('thinking');
     else this.#set('listening');
   }

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import type { SocketFrame } from '../session-socket.ts';
+import type { SocketFrame } from '../frame-line.ts';
 import { type Action, cutResponse, type Dialogue, hear, newDialogue } from './dialogue.ts';
 
 function heard(state: Dialogue, ...frames: Record<string, unknown>[]): Action[] {

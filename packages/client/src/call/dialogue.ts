@@ -1,7 +1,7 @@
 // A call as its frames tell it: who speaks, what was said, which answer is live. No I/O: frames in, actions out.
 
-import type { EventRecord } from '@parley/core';
-import type { RealtimeFrame, SocketFrame } from '../session-socket.ts';
+import type { ErrorObject, EventRecord } from '@parley/core';
+import type { RealtimeFrame, SocketFrame } from '../frame-line.ts';
 
 /** One side's words so far. `text` is the whole of it, not what was added; `final` says that no more comes. */
 export interface TranscriptUpdate {
@@ -28,12 +28,20 @@ export type Action =
   | { do: 'play'; itemId: string; audio: string }
   /** The user speaks over the answer. */
   | { do: 'interrupt'; cancel: boolean }
+  /** The far end, which plays the answer, has cut it. */
+  | { do: 'interrupted'; itemId: string; playedMs: number }
   | { do: 'transcript'; update: TranscriptUpdate }
   | { do: 'tool'; update: ToolUpdate }
   | { do: 'error'; code: string; message: string }
+  /** The control plane gave this connection up, and says why. */
+  | { do: 'broken'; reason: string; error: ErrorObject }
   | { do: 'log'; event: EventRecord };
 
+/** Who plays the answers: this side, which is sent their audio as frames, or the far end, into a media stream. */
+export type PlayedBy = 'here' | 'there';
+
 export interface Dialogue {
+  readonly playedBy: PlayedBy;
   /** The provider has answered: audio may be sent. */
   live: boolean;
   /** Null when the user says where a turn ends; otherwise who stops an answer when the user speaks. */
@@ -45,6 +53,8 @@ export interface Dialogue {
   responseId: string | null;
   /** The answer whose audio came last. */
   audioResponseId: string | null;
+  /** The answer that the far end plays. */
+  playingId: string | null;
   /** Answers that were cut: what still arrives of them is not played. Bounded by CUT_MAX. */
   cut: string[];
   /** Words of items that are not final. Bounded by TEXTS_MAX. */
@@ -57,14 +67,16 @@ export interface Dialogue {
 const CUT_MAX = 16;
 const TEXTS_MAX = 256;
 
-export function newDialogue(): Dialogue {
+export function newDialogue(playedBy: PlayedBy = 'here'): Dialogue {
   return {
+    playedBy,
     live: false,
     turnDetection: { interrupts: 'client' },
     userSpeaking: false,
     awaiting: false,
     responseId: null,
     audioResponseId: null,
+    playingId: null,
     cut: [],
     texts: new Map(),
     toolsRunning: new Set(),
@@ -86,8 +98,9 @@ export function hear(state: Dialogue, frame: SocketFrame): Action[] {
       state.userSpeaking = true;
       state.awaiting = false;
       const interrupts = state.turnDetection?.interrupts ?? 'client';
-      // A provider that stops by itself would refuse a second request to stop.
-      return interrupts === 'never' ? [] : [{ do: 'interrupt', cancel: interrupts === 'client' }];
+      // A provider that stops by itself would refuse a second request to stop; where it plays as well, all is done.
+      if (interrupts === 'never' || (interrupts === 'provider' && state.playedBy === 'there')) return [];
+      return [{ do: 'interrupt', cancel: interrupts === 'client' }];
     }
     case 'input_audio_buffer.speech_stopped':
     case 'input_audio_buffer.committed':
@@ -105,7 +118,23 @@ export function hear(state: Dialogue, frame: SocketFrame): Action[] {
       state.responseId = responseIdOf(frame as RealtimeFrame);
       state.awaiting = false;
       return [];
+    case 'output_audio_buffer.started':
+      state.playingId = responseIdOf(frame as RealtimeFrame);
+      state.awaiting = false;
+      return [];
+    case 'output_audio_buffer.stopped':
+    case 'output_audio_buffer.cleared':
+      state.playingId = null;
+      return [];
+    case 'conversation.item.truncated': {
+      // Where this side plays, it is the answer to our own truncation, which was told already.
+      const playedMs = (frame as RealtimeFrame)['audio_end_ms'];
+      if (state.playedBy === 'here' || typeof playedMs !== 'number') return [];
+      return [{ do: 'interrupted', itemId: item_id, playedMs }];
+    }
     case 'response.output_audio.delta':
+      // A stray one, where the audio comes by another way.
+      if (state.playedBy === 'there') return [];
       state.audioResponseId = responseIdOf(frame as RealtimeFrame);
       if (state.cut.includes(state.audioResponseId ?? '')) return [];
       return [{ do: 'play', itemId: item_id, audio: delta }];
@@ -139,7 +168,7 @@ export function cutResponse(state: Dialogue): string | null {
 
 /** A new connection of the same call: what was in flight on the old one is over. */
 export function reconnected(state: Dialogue): void {
-  Object.assign(state, { live: false, userSpeaking: false, awaiting: false, responseId: null });
+  Object.assign(state, { live: false, userSpeaking: false, awaiting: false, responseId: null, playingId: null });
   state.toolsRunning.clear();
 }
 
@@ -152,6 +181,9 @@ function logged(state: Dialogue, event: EventRecord): Action[] {
     if (update.status === 'called' || update.status === 'dispatched') state.toolsRunning.add(update.callId);
     else state.toolsRunning.delete(update.callId);
     actions.push({ do: 'tool', update });
+  }
+  if (event.type === 'call.ended' && event.error) {
+    actions.push({ do: 'broken', reason: event.reason, error: event.error });
   }
   if (event.type === 'provider.failed') {
     actions.push({ do: 'error', code: event.error.code, message: event.error.message });

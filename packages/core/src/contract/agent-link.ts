@@ -4,7 +4,8 @@
 import { z } from 'zod';
 import { FunctionDeclaration, SessionDeclaration, TurnDetection } from './declaration.ts';
 import { ResolvedTool } from './events.ts';
-import { ErrorObjectSchema, Json, JsonObject, LIMITS, NAME_PATTERN } from './names.ts';
+import { ErrorObjectSchema, Json, JsonObject } from './json.ts';
+import { LIMITS, NAME_PATTERN } from './names.ts';
 
 export const AGENT_SUBPROTOCOL = 'parley.agent.v1';
 

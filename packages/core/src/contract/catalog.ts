@@ -3,12 +3,12 @@
 import type { z } from 'zod';
 import { AgentFrame, ServerFrame } from './agent-link.ts';
 import { ProviderCapability } from './capabilities.ts';
-import { ParleyFrame } from './client-socket.ts';
 import * as control from './control.ts';
 import { FunctionDeclaration, SessionDeclaration, TurnDetection } from './declaration.ts';
 import { SessionEvent } from './events.ts';
+import { ErrorBodySchema } from './json.ts';
 import { ModelCommand } from './model.ts';
-import { ErrorBodySchema } from './names.ts';
+import { ParleyFrame } from './parley-frame.ts';
 import * as turns from './turn-agents.ts';
 
 /** Every schema of the contract by its name. File names are the kebab-case of these. */

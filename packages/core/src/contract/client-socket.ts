@@ -1,9 +1,7 @@
 // The client socket: OpenAI Realtime GA event names, and besides them, for a client that asks for them by
 // subprotocol, `parley.*` frames with entries of the log.
 
-import { z } from 'zod';
 import type { ClientEventName } from './declaration.ts';
-import { ErrorObjectSchema, JsonObject } from './names.ts';
 
 /** Every client socket selects this one. */
 export const CLIENT_SUBPROTOCOL = 'realtime';
@@ -25,15 +23,3 @@ export const CLIENT_EVENT_OF_FRAME: Readonly<Record<string, ClientEventName>> = 
   'response.cancel': 'cancel',
   'output_audio_buffer.clear': 'cancel',
 };
-
-export const ParleyFrame = z
-  .discriminatedUnion('type', [
-    z
-      .object({ type: z.literal('parley.event'), event: JsonObject })
-      .meta({ id: 'ParleyEventFrame', description: 'An entry of the log.' }),
-    z
-      .object({ type: z.literal('parley.error'), error: ErrorObjectSchema })
-      .meta({ id: 'ParleyErrorFrame', description: 'A frame was refused.' }),
-  ])
-  .meta({ id: 'ParleyFrame' });
-export type ParleyFrame = z.infer<typeof ParleyFrame>;

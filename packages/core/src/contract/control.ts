@@ -3,7 +3,8 @@
 import { z } from 'zod';
 import { FunctionDeclaration, SessionDeclaration, TurnDetection } from './declaration.ts';
 import { ExecutionStatus, ResolvedTool, Usage } from './events.ts';
-import { ErrorObjectSchema, Json, JsonObject, LIMITS, TIMES } from './names.ts';
+import { ErrorObjectSchema, Json, JsonObject } from './json.ts';
+import { LIMITS, TIMES } from './names.ts';
 
 export const StartRequest = z
   .strictObject({

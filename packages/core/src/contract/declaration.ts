@@ -1,7 +1,8 @@
 // What an agent registers: sessions and functions. Closed objects: a field that is not known here is a mistake.
 
 import { z } from 'zod';
-import { FUNCTION_NAME_PATTERN, JsonObject, LIMITS, NAME_PATTERN, TOOL_REF_PATTERN } from './names.ts';
+import { JsonObject } from './json.ts';
+import { FUNCTION_NAME_PATTERN, LIMITS, NAME_PATTERN, TOOL_REF_PATTERN } from './names.ts';
 
 export const ServerVad = z
   .strictObject({

@@ -4,7 +4,7 @@
 
 import { z } from 'zod';
 import { SessionDeclaration, TurnDetection } from './declaration.ts';
-import { ErrorObjectSchema, Json, JsonObject } from './names.ts';
+import { ErrorObjectSchema, Json, JsonObject } from './json.ts';
 
 export const ResolvedTool = z
   .object({

@@ -1,7 +1,5 @@
-// Patterns and bounds that more than one part of the contract uses.
-
-import { z } from 'zod';
-import { ERROR_CODE_NAMES } from '../errors.ts';
+// Patterns and bounds that more than one part of the contract uses. Nothing here needs zod: a page that is given these
+// numbers must not carry a schema library.
 
 /** Agents and sessions. */
 export const NAME_PATTERN = '^[a-z][a-z0-9_-]{0,63}$';
@@ -79,19 +77,3 @@ export const TIMES = {
   session_max_ms: 60 * 60_000,
   session_token_ms: 60 * 60_000,
 } as const;
-
-export const Json = z.unknown().meta({ id: 'Json', description: 'Any JSON value.' });
-export const JsonObject = z.record(z.string(), z.unknown()).meta({ id: 'JsonObject', description: 'A JSON object.' });
-
-export const ErrorObjectSchema = z
-  .object({
-    code: z.enum(ERROR_CODE_NAMES),
-    message: z.string(),
-    retryable: z.boolean(),
-    retry_after_ms: z.number().min(0).optional(),
-    details: z.record(z.string(), z.unknown()).optional(),
-    request_id: z.string().optional(),
-  })
-  .meta({ id: 'ErrorObject', description: 'What went wrong: one of sixteen codes, and words for a person.' });
-
-export const ErrorBodySchema = z.object({ error: ErrorObjectSchema }).meta({ id: 'ErrorBody' });

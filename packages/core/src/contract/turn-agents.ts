@@ -1,7 +1,7 @@
 // Turn-based agents: what a conversation with one is made of, for whoever offers the same port in another language.
 
 import { z } from 'zod';
-import { Json, JsonObject } from './names.ts';
+import { Json, JsonObject } from './json.ts';
 
 export const SANDBOXES = ['read-only', 'workspace-write', 'danger-full-access'] as const;
 export const APPROVALS = ['never', 'on-request', 'untrusted', 'auto-review'] as const;

@@ -74,7 +74,8 @@ export class OpusOut {
 
   /** Where the next sample pushed will stand on the time line of `playedMs`. */
   get pushedMs(): number {
-    return this.playedMs + this.queuedMs;
+    // One sum of samples: two sums of milliseconds differ in their last digits, and an end would never be reached.
+    return ((this.#played + this.#queue.length) * 1000) / this.#rate;
   }
 
   /** Whether an utterance is being played, or waits for more of itself. */

@@ -69,3 +69,16 @@ test('an answer without sound neither starts nor stops, and holds up no other', 
   expect(events).toEqual(['b started 20', 'b stopped 40']);
   playout.close();
 });
+
+test('an answer after a cut is heard to its end, whatever their lengths are', () => {
+  const { clock, events, playout } = playing();
+  playout.push('a', 'one', tone(400, 24_000, 5_000));
+  clock.advance(950);
+  playout.cut();
+  // 22 560 samples were played: in floating point 940 ms and the time of these make more than the time of both.
+  playout.push('b', 'two', new Int16Array(75_746));
+  playout.end('b');
+  clock.advance(5_000);
+  expect(events.at(-1)).toMatch(/^b stopped/);
+  playout.close();
+});
