@@ -4,7 +4,7 @@
 import { z } from 'zod';
 import { TurnDetection } from './declaration.ts';
 import type { EventOf } from './events.ts';
-import { JsonObject } from './names.ts';
+import { JsonObject } from './json.ts';
 
 const command = <T extends string, S extends z.ZodRawShape>(type: T, shape: S) =>
   z.object({ type: z.literal(type), ...shape });
