@@ -23,6 +23,8 @@ try {
   process.stderr.write(`parley: ${code}: ${message}\n`);
   process.exitCode = code === 'invalid_argument' ? 2 : 1;
 }
+// Calls over WebRTC leave native threads that would keep the process; what was written goes out first.
+process.stdout.write('', () => process.stderr.write('', () => process.exit()));
 
 async function demonstrate(options: Options): Promise<void> {
   const { once, json, agent, transport, provider, audio, port, data } = options;

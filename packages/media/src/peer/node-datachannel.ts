@@ -10,7 +10,6 @@ import { type MediaDirection, readOffer, reciprocal } from '../sdp/offer.ts';
 import { ChannelSocket } from './channel-socket.ts';
 import { Life } from './life.ts';
 import type { MediaChannel, MediaEnd, MediaPeer, MediaState } from './media-peer.ts';
-import { held, released } from './native-life.ts';
 import { iceUrls, type PeerTerms } from './options.ts';
 
 export type NodeDataChannel = typeof import('node-datachannel');
@@ -37,7 +36,6 @@ export class NodeDataChannelPeer implements MediaPeer {
     this.#terms = terms;
     this.#life = new Life(terms, () => this.#release());
     this.#connection = new native.PeerConnection(this.id, configOf(terms));
-    held();
     this.#connection.onStateChange((state) => this.#stateChanged(state));
     this.#connection.onIceStateChange((state) => {
       if (state === 'connected' || state === 'completed') this.#life.iceConnected();
@@ -194,7 +192,6 @@ export class NodeDataChannelPeer implements MediaPeer {
     this.#channels.clear();
     this.#audio?.track.close();
     this.#connection.close();
-    released(() => this.#native.cleanup());
   }
 }
 

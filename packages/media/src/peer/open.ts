@@ -26,6 +26,9 @@ function loadNative(): Promise<NodeDataChannel | Error> {
 /**
  * Opens a WebRTC peer that answers an offer, or makes one.
  *
+ * The native library keeps threads, and with them the process, after its last connection; whoever runs a program that
+ * should end calls `process.exit`. (Its own `cleanup` crashes where connections were ended a moment before.)
+ *
  * Throws `invalid_argument` for options that cannot be used, and `unimplemented` where the driver that was asked for,
  * or the one that this machine has, cannot do what the options say.
  *
