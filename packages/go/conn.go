@@ -66,6 +66,20 @@ func (c closing) fatal() *Error {
 	return contract.NewError(code, message).Fatal().With("close_code", c.code)
 }
 
+// tooLarge is the error of a close in place of a welcome, when the peer does not take a first frame so large, or nil.
+func (c closing) tooLarge(hello []byte) *Error {
+	if c.code != int(websocket.StatusMessageTooBig) {
+		return nil
+	}
+	why := c.reason
+	if why == "" {
+		why = strconv.Itoa(c.code)
+	}
+	message := fmt.Sprintf("the peer does not take a first frame of %d bytes: %s", len(hello), why)
+	// It would be as large the next time.
+	return contract.NewError("resource_exhausted", message).Fatal().With("close_code", c.code)
+}
+
 func newConnection(socket *websocket.Conn, quiet time.Duration) *connection {
 	now := time.Now()
 	return &connection{

@@ -17,7 +17,8 @@ import (
 //
 // P1  At most one connection is current. replace opens the next one before it lets go of the last.
 // P2  Only a connection that lived BackoffReset resets the backoff.
-// P3  A close with a code of 45xx, or a refusal that is not retryable, ends the loop with its error.
+// P3  A close with a code of 45xx, a refusal that is not retryable, or a hello that is too large for the peer (1009 in
+// place of a welcome) ends the loop with its error.
 type link struct {
 	worker    *worker
 	current   *connection
@@ -134,13 +135,17 @@ func (l *link) open() (*connection, contract.AgentRegisteredFrame, *Error) {
 	l.worker.mu.Unlock()
 	ctx, cancel = context.WithTimeout(l.stopping, l.worker.settings.times.Connect)
 	defer cancel()
-	if err := socket.Write(ctx, websocket.MessageText, hello); err != nil {
-		return refuse(l.unwelcome(ctx, endOf(err)))
-	}
+	// Beside the reading: a peer that does not take it says so while it is still being sent. A write that fails is a
+	// connection that ended, and how it ended is for the reader to tell.
+	written := make(chan struct{})
+	go func() {
+		defer close(written)
+		_ = socket.Write(ctx, websocket.MessageText, hello)
+	}()
 	for {
 		_, text, err := socket.Read(ctx)
 		if err != nil {
-			return refuse(l.unwelcome(ctx, endOf(err)))
+			return refuse(l.unwelcome(ctx, endOf(err), hello))
 		}
 		switch kind := l.worker.frameType(text); kind {
 		case "agent.error":
@@ -153,13 +158,18 @@ func (l *link) open() (*connection, contract.AgentRegisteredFrame, *Error) {
 			if err := json.Unmarshal(text, &welcome); err != nil {
 				return refuse(contract.ErrorOf(err, "internal"))
 			}
+			// The end of its context would cut a connection that is still being written to.
+			<-written
 			return newConnection(socket, time.Duration(welcome.LeaseMS)*time.Millisecond), welcome, nil
 		}
 	}
 }
 
 // unwelcome is why a connection that was dialled came to nothing.
-func (l *link) unwelcome(ctx context.Context, end closing) *Error {
+func (l *link) unwelcome(ctx context.Context, end closing, hello []byte) *Error {
+	if refusal := end.tooLarge(hello); refusal != nil {
+		return refusal
+	}
 	if ctx.Err() != nil {
 		return contract.NewError("unavailable",
 			fmt.Sprintf("the peer did not welcome the link within %d ms", l.worker.settings.times.Connect.Milliseconds()))

@@ -3,6 +3,7 @@ package parley
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"strings"
 	"testing"
@@ -40,6 +41,32 @@ func TestARefusalThatTryingAgainCannotHelpEndsTheAgent(t *testing.T) {
 			}
 			if running.Status().Phase != "stopped" {
 				t.Errorf("the status is %+v", running.Status())
+			}
+		})
+	}
+}
+
+func TestARegistrationThatIsTooLargeEndsTheAgentWithItsSize(t *testing.T) {
+	instructions := strings.Repeat("x", 60_000)
+	for name, sessions := range map[string]int{"within the buffers of the system": 1, "beyond them": 120} {
+		t.Run(name, func(t *testing.T) {
+			p, app, size := newPlane(t, 0), newAgent(t, "support"), sessions*len(instructions)
+			p.takes = int64(size) / 2
+			for i := range sessions {
+				must(t, app.RegisterSession(fmt.Sprint("voice", i), "simulator", "websocket", nil,
+					WithSessionInstructions(instructions)))
+			}
+			running := serve(t, app, p)
+			var failure *Error
+			if err := running.Wait(); !errors.As(err, &failure) || failure.Code != "resource_exhausted" || failure.Retryable {
+				t.Fatalf("the agent ended with %v", err)
+			}
+			var bytes int
+			if _, err := fmt.Sscanf(failure.Message, "the peer does not take a first frame of %d bytes", &bytes); err != nil || bytes < size {
+				t.Errorf("the message is %q", failure.Message)
+			}
+			if dials := len(p.links); dials != 1 {
+				t.Errorf("it dialled %d times", dials)
 			}
 		})
 	}

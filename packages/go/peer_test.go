@@ -24,6 +24,8 @@ type plane struct {
 	links chan *peer
 	// refuse answers the next handshakes with this HTTP status; 0 accepts.
 	refuse int
+	// takes is the longest frame that it reads.
+	takes int64
 }
 
 // peer is the server's end of one link.
@@ -38,7 +40,7 @@ type peer struct {
 
 func newPlane(t *testing.T, refuse int) *plane {
 	t.Helper()
-	p := &plane{links: make(chan *peer, 16), refuse: refuse}
+	p := &plane{links: make(chan *peer, 16), refuse: refuse, takes: contract.Limit("frame_bytes_max")}
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if p.refuse != 0 {
 			w.WriteHeader(p.refuse)
@@ -48,12 +50,13 @@ func newPlane(t *testing.T, refuse int) *plane {
 		if err != nil {
 			return
 		}
-		socket.SetReadLimit(contract.Limit("frame_bytes_max"))
+		socket.SetReadLimit(p.takes)
 		link := &peer{t: t, socket: socket, header: r.Header, frames: make(chan object, 256), closed: make(chan closing, 1)}
 		p.links <- link
 		for {
 			_, text, err := socket.Read(context.Background())
 			if err != nil {
+				_ = socket.CloseNow()
 				link.closed <- endOf(err)
 				close(link.frames)
 				return

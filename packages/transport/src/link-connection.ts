@@ -110,3 +110,15 @@ export function fatalClose(close: FrameClose): ParleyError | null {
     details: { close_code: close.code },
   });
 }
+
+/** What a close in place of a welcome says about the first frame: an error when the peer does not take one so large. */
+export function helloTooLarge(close: FrameClose, hello: string): ParleyError | null {
+  if (close.code !== 1009) return null;
+  const why = close.reason || close.code;
+  // It would be as large the next time.
+  return new ParleyError(
+    'resource_exhausted',
+    `the peer does not take a first frame of ${Buffer.byteLength(hello)} bytes: ${why}`,
+    { retryable: false, details: { close_code: close.code } },
+  );
+}

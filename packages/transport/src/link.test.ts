@@ -4,6 +4,7 @@ import { ManualClock } from './clock.ts';
 import type { FrameClose, FrameSocket } from './frame-socket.ts';
 import { Link, type LinkOptions, type LinkPeer } from './link.ts';
 import type { LinkConnection } from './link-connection.ts';
+import { wsPair } from './test-support/ws-pair.ts';
 
 /** The agent's end of a connection, with the other end's hands on it. */
 class Wire implements FrameSocket {
@@ -50,13 +51,16 @@ class Wire implements FrameSocket {
   }
 }
 
-function rig(options: Partial<LinkOptions> = {}) {
+/** What a dial comes to. */
+type Answer = (socket: FrameSocket | ParleyError) => void;
+
+function rig(options: Partial<LinkOptions> = {}, hello = 'hello') {
   const clock = new ManualClock();
   const log: string[] = [];
-  const dials: ((socket: Wire | ParleyError) => void)[] = [];
-  const waiting: ((answer: (socket: Wire | ParleyError) => void) => void)[] = [];
+  const dials: Answer[] = [];
+  const waiting: ((answer: Answer) => void)[] = [];
   const peer: LinkPeer = {
-    hello: () => 'hello',
+    hello: () => hello,
     welcome(frame) {
       if (frame === 'refused') throw new ParleyError('permission_denied', 'not you');
       return frame === 'welcome' ? { heartbeatMs: 1_000, leaseMs: 3_000, frameBytesMax: 1 } : null;
@@ -73,15 +77,14 @@ function rig(options: Partial<LinkOptions> = {}) {
     backoff: { random: () => 1 },
     dial: () =>
       new Promise((resolve, reject) => {
-        const answer = (socket: Wire | ParleyError): void =>
-          socket instanceof Wire ? resolve(socket) : reject(socket);
+        const answer: Answer = (socket) => (socket instanceof ParleyError ? reject(socket) : resolve(socket));
         const asked = waiting.shift();
         if (asked) asked(answer);
         else dials.push(answer);
       }),
     ...options,
   });
-  const dialled = (): Promise<(socket: Wire | ParleyError) => void> => {
+  const dialled = (): Promise<Answer> => {
     const answer = dials.shift();
     return answer ? Promise.resolve(answer) : new Promise((resolve) => waiting.push(resolve));
   };
@@ -160,6 +163,34 @@ test('a refusal for good ends the link: at the upgrade, in the welcome, by a clo
   wire.says('welcome');
   wire.end(4503, 'a frame was wrong');
   await expect(third).rejects.toMatchObject({ code: 'invalid_argument', message: 'a frame was wrong' });
+});
+
+test('a hello that is too large for the peer ends the link with its size', async () => {
+  const pair = await wsPair({ maxFrameBytes: 1_000 });
+  const { log, link, dialled } = rig({}, 'é'.repeat(600));
+  pair.server.onFrame(() => void log.push('taken'));
+  const run = link.run();
+  (await dialled())(pair.client);
+  await expect(run).rejects.toMatchObject({
+    code: 'resource_exhausted',
+    retryable: false,
+    message: expect.stringMatching(/^the peer does not take a first frame of 1200 bytes: /),
+    details: { close_code: 1009 },
+  });
+  expect(log).not.toContainEqual(expect.stringMatching(/^(taken|up|retry)/));
+  await pair.dispose();
+});
+
+test('a frame that is too large after the welcome brings the link back', async () => {
+  const { clock, log, link, accept } = rig();
+  const run = link.run();
+  const wire = await accept();
+  wire.says('welcome');
+  wire.end(1009);
+  await until(() => clock.waiting.length > 0);
+  expect(log).toEqual(['up', 'down 1009', 'retry unavailable in 250']);
+  link.stop();
+  await run;
 });
 
 test('a close that invites back is followed by another dial', async () => {

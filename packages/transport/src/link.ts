@@ -3,15 +3,15 @@
 //
 // P1  At most one connection is current. `replace` opens the next one before it lets go of the last.
 // P2  Only a connection that lived `resetMs` resets the backoff.
-// P3  A close with a code of 45xx, or a refusal that is not retryable, ends the loop with its error. Everything else
-//     comes back.
+// P3  A close with a code of 45xx, a refusal that is not retryable, or a hello that is too large for the peer (1009 in
+//     place of a welcome) ends the loop with its error. Everything else comes back.
 // P4  `up` and `down` are called once each for each connection that was welcomed, in this order.
 
 import { ParleyError } from '@parley/core';
 import { Backoff, type BackoffOptions } from './backoff.ts';
 import { type Clock, systemClock } from './clock.ts';
 import type { FrameClose, FrameSocket } from './frame-socket.ts';
-import { fatalClose, LinkConnection, type LinkTerms } from './link-connection.ts';
+import { fatalClose, helloTooLarge, LinkConnection, type LinkTerms } from './link-connection.ts';
 
 /** Who speaks over the link. */
 export interface LinkPeer {
@@ -152,6 +152,7 @@ export class Link {
     }
     return new Promise((resolve) => {
       let phase: 'waiting' | 'up' | 'refused' = 'waiting';
+      let hello = '';
       const settle = (opened: Opened): void => {
         if (phase !== 'waiting') return;
         phase = opened.kind === 'ok' ? 'up' : 'refused';
@@ -182,6 +183,7 @@ export class Link {
           if (phase === 'up') return this.#closed(connection, close);
           const error =
             fatalClose(close) ??
+            helloTooLarge(close, hello) ??
             new ParleyError('unavailable', `the peer closed the link with ${describeClose(close)}`);
           settle({ kind: error.retryable ? 'retryable' : 'fatal', error });
         },
@@ -191,8 +193,9 @@ export class Link {
         refuse(new ParleyError('unavailable', `the peer did not welcome the link within ${welcomeMs} ms`)),
       );
       this.#stopping.signal.addEventListener('abort', cut);
-      if (this.#stopping.signal.aborted) cut();
-      else connection.send(this.#peer.hello());
+      if (this.#stopping.signal.aborted) return cut();
+      hello = this.#peer.hello();
+      connection.send(hello);
     });
   }
 

@@ -3,8 +3,8 @@ everything else (a close, a drain, a stop) changes the state and wakes the loop.
 
 P1  At most one connection is current. ``replace`` opens the next one before it lets go of the last.
 P2  Only a connection that lived ``backoff_reset_ms`` resets the backoff.
-P3  A close with a code of 45xx, or a refusal that is not retryable, ends the loop with its error. Everything else comes
-    back.
+P3  A close with a code of 45xx, a refusal that is not retryable, or a hello that is too large for the peer (1009 in
+    place of a welcome) ends the loop with its error. Everything else comes back.
 P4  ``up`` and ``down`` are called once each for each connection that was welcomed, in this order.
 """
 

@@ -1,5 +1,5 @@
-"""WebRTC calls whose media the provider terminates: each is a conversation of its own with the provider, and the session
-outlives it. And what their clients can do behind the server's back.
+"""WebRTC calls whose media the provider terminates: each is a conversation of its own with the provider, and the
+session outlives it. And what their clients can do behind the server's back.
 """
 
 from __future__ import annotations
@@ -16,9 +16,7 @@ from .state import CreatingSay, SessionState
 def is_native(state: SessionState) -> bool:
     """The client offers its call to the provider through the server, which then attaches to it."""
     declaration = state.declaration
-    return (
-        declaration is not None and declaration["transport"] == "webrtc" and declaration.get("media") == "native"
-    )
+    return declaration is not None and declaration["transport"] == "webrtc" and declaration.get("media") == "native"
 
 
 def failed(state: SessionState, entry: Record) -> list[Effect]:
@@ -30,7 +28,10 @@ def failed(state: SessionState, entry: Record) -> list[Effect]:
 
 
 def ended(state: SessionState, entry: Record) -> list[Effect]:
-    """The provider forgot the conversation with the call. What was being said is over; what waits, waits for the next."""
+    """The provider forgot the conversation with the call.
+
+    What was being said is over; what waits, waits for the next call.
+    """
     if not is_native(state) or state.phase != "live":
         return []
     state.phase = "starting"
@@ -64,7 +65,5 @@ def tampered(state: SessionState, entry: Record) -> list[Effect]:
         return [{"kind": "provider.send", "command": {"type": "restore"}}]
     message = f"the client changed {', '.join(entry['fields'])} of the session for the {state.tamperings}th time"
     reached = record("limit.reached", limit="tamperings_max", value=state.tamperings)
-    refused = close(
-        state, "tampered", "server", {"code": "permission_denied", "message": message, "retryable": False}
-    )
+    refused = close(state, "tampered", "server", {"code": "permission_denied", "message": message, "retryable": False})
     return [reached, *refused]
