@@ -136,7 +136,7 @@ async function wire(
   await executions.recover();
   if (recovered > 0) logger.info({ sessions: recovered }, 'ended the sessions that were open when the server stopped');
 
-  const door = new Door({ sessions, agents });
+  const door = new Door({ sessions, agents, logger });
   const streams = new EventStreams(limits.event_streams_max);
   const routes: Route[] = [
     ...sessionRoutes({ sessions, store, tokens, streams, ice_servers: config.ice_servers, now }),

@@ -190,7 +190,7 @@ test('offers that cannot be answered are refused, and leave no session behind', 
   const { sessions } = await house.api.get<{ sessions: { status: string; close_reason?: string }[] }>(
     '/api/v1/sessions?target=support.page&limit=1',
   );
-  expect(sessions[0]).toMatchObject({ status: 'closed', close_reason: 'offer_refused' });
+  expect(sessions[0]).toMatchObject({ status: 'closed', close_reason: 'call_failed' });
 });
 
 test('an expired secret, and one of another server, open nothing', async () => {

@@ -29,6 +29,8 @@ export interface Chromium extends AsyncDisposable {
   complaints: string[];
   /** The words of what was received last: the sound before the last pause. */
   heard: () => Promise<string>;
+  /** How much sound was received in all, silence left out. */
+  soundMs: () => Promise<number>;
 }
 
 /**
@@ -91,6 +93,10 @@ export async function openChromium(scripts: Record<string, string>, hears: Int16
       const received = await page.evaluate<number[]>('window.received.map((x) => Math.round(x * 32767))');
       return decodeSpeech(lastSound(received), RATE);
     },
+    async soundMs() {
+      const windows = await page.evaluate<number>(LOUD_WINDOWS);
+      return windows * 100;
+    },
     [Symbol.asyncDispose]: () => all.disposeAsync(),
   };
 }
@@ -106,6 +112,15 @@ function lastSound(received: number[]): Int16Array {
   sound.set(received.slice(start, end));
   return sound;
 }
+
+/** Windows of 100 ms in which something was received. */
+const LOUD_WINDOWS = `(() => {
+  let loud = 0;
+  for (let at = 0; at < window.received.length; at += 2400) {
+    if (window.received.slice(at, at + 2400).some((x) => Math.abs(x) > 0.01)) loud += 1;
+  }
+  return loud;
+})()`;
 
 // A second ear at every track that comes over a peer connection.
 const RECORD_WHAT_IS_RECEIVED = `

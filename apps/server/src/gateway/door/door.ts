@@ -7,12 +7,14 @@ import type { FrozenStart } from '../../access/client-secrets.ts';
 import type { AgentDirectory } from '../../agents/ports.ts';
 import type { Session } from '../../sessions/session.ts';
 import type { Sessions } from '../../sessions/sessions.ts';
+import type { Logger } from '../../telemetry/logger.ts';
 import { Face } from './face.ts';
 import { startOf, targetOf } from './request.ts';
 
 export interface DoorDeps {
   sessions: Sessions;
   agents: AgentDirectory;
+  logger: Logger;
 }
 
 export interface Opened {
@@ -26,6 +28,9 @@ const ELSEWHERE: Record<Transport, string> = {
   websocket: 'connect to /v1/realtime with a WebSocket',
   webrtc: 'send an offer to /v1/realtime/calls',
 };
+
+/** What of its log says that a session's client is gone, and why it ends then. */
+const ENDS: Readonly<Record<string, string>> = { 'client.detached': 'client_left', 'call.failed': 'call_failed' };
 
 export class Door {
   readonly #deps: DoorDeps;
@@ -85,8 +90,9 @@ export class Door {
         { details: { path: 'model', transport: declared.transport } },
       );
     }
-    const { resource, declaration } = await this.#deps.sessions.start(target, request);
-    const session = this.#deps.sessions.get(resource.session_id);
+    const { sessions, logger } = this.#deps;
+    const { resource, declaration } = await sessions.start(target, request);
+    const session = sessions.get(resource.session_id);
     session.client.wear(
       (socket) =>
         new Face(socket, {
@@ -98,6 +104,14 @@ export class Door {
           tells_ends: transport === 'websocket',
         }),
     );
+    // A client of OpenAI knows no way back to its session.
+    session.log.subscribe(({ type }) => {
+      const reason = ENDS[type];
+      if (reason === undefined) return;
+      session
+        .close(reason, 'client')
+        .catch((error: unknown) => logger.error({ session_id: session.id, err: error }, 'a session could not be ended'));
+    });
     return { session, call_id: callIdOf(session.id) };
   }
 

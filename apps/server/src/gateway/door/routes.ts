@@ -70,7 +70,7 @@ export function doorRoutes({ door, secrets, offer_ms, now }: DoorRouteDeps): Rou
           reply.header('location', `/v1/realtime/calls/${call_id}`).header('x-session-id', call.id).type(SDP);
           return answer;
         } catch (caught) {
-          await call.close('offer_refused', 'client');
+          await call.close('call_failed', 'client');
           throw caught;
         }
       },

@@ -27,8 +27,6 @@ export const DOOR_PATH = /^\/v1\/realtime\/?$/;
 /** OpenAI's own: a refused key, and what can never be served. */
 const CLOSE_KEY = 3000;
 const CLOSE_NEVER = 4000;
-/** Why a session ends whose client is gone: a client of OpenAI cannot come back to it. */
-const GONE = 'client_left';
 
 /**
  * Judges an upgrade.
@@ -74,14 +72,7 @@ async function serve(
   try {
     const { session } = await door.open(door.wanted(principal, { model, path: 'model', user }), 'websocket');
     ws.resume();
-    const socket = acceptFrameSocket(ws);
-    session.client.attach(socket, { wantsEvents: false });
-    // It knows no way back to its session.
-    socket.onClose(() => {
-      session
-        .close(GONE, 'client')
-        .catch((error: unknown) => logger.error({ session_id: session.id, err: error }, 'a session could not be ended'));
-    });
+    session.client.attach(acceptFrameSocket(ws), { wantsEvents: false });
   } catch (caught) {
     ws.resume();
     const error = ParleyError.from(caught, 'internal');
