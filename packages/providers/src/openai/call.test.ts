@@ -198,6 +198,8 @@ test('what a client changed behind the back is told by name, and put right as it
   expect(told(peer)).toMatchObject({ instructions: SESSION.instructions, max_output_tokens: null });
   expect(told(peer)['tools']).toHaveLength(1);
 
+  // Nor is tracing: a client turns it on with its first frame, and nobody can turn it off.
+  peer.say({ type: 'session.updated', session: { id: 'sess_peer', ...told(peer), tracing: 'auto' } });
   // A change of ours is nobody's tampering.
   call.connection.send({ type: 'update', instructions: 'New ones.' });
   await expect.poll(() => told(peer)['instructions']).toBe('New ones.');
