@@ -161,7 +161,14 @@ async function wire(
       () => routes,
     ),
   );
-  const app = createHttp(routes, { access, logger, metrics, body_bytes_max: limits.body_bytes_max, tls: config.tls, now });
+  const app = createHttp(routes, {
+    access,
+    logger,
+    metrics,
+    body_bytes_max: limits.body_bytes_max,
+    tls: config.tls,
+    now,
+  });
   await servePages(app, fileURLToPath(PAGES));
   const sockets = new Sockets(app.server, {
     access,

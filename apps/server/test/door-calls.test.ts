@@ -16,7 +16,13 @@ beforeAll(async () => {
   house = await House.open({ keys: [KEY], limits: { client_secrets_max: 50 } });
   support = supportAgent();
   const tools = ['find_order'];
-  support.agent.session('page', { ...TEXT, transport: 'webrtc', media: 'bridge', modalities: ['audio', 'text'], tools });
+  support.agent.session('page', {
+    ...TEXT,
+    transport: 'webrtc',
+    media: 'bridge',
+    modalities: ['audio', 'text'],
+    tools,
+  });
   support.agent.session('fixed', { ...TEXT, instructions: 'Be kind.', voice: 'cedar' });
   await house.serve(support.agent);
   openai = as(KEY);
@@ -59,8 +65,16 @@ test('a client secret opens sockets of its target until it expires, more than on
 
 test('what a declaration leaves open may be said with the secret; what it says stays', async () => {
   const made = async (model: string) => {
-    const session = { type: 'realtime' as const, model, instructions: 'Be quick.', audio: { output: { voice: 'alloy' } } };
-    const { value } = await openai.realtime.clientSecrets.create({ session }, { headers: { 'OpenAI-Safety-Identifier': 'user-7' } });
+    const session = {
+      type: 'realtime' as const,
+      model,
+      instructions: 'Be quick.',
+      audio: { output: { voice: 'alloy' } },
+    };
+    const { value } = await openai.realtime.clientSecrets.create(
+      { session },
+      { headers: { 'OpenAI-Safety-Identifier': 'user-7' } },
+    );
     await using client = page(value);
     const created = (await client.next('session.created'))['session'] as { id: string };
     const [first] = await house.api.events(created.id);
@@ -74,10 +88,30 @@ test('what a declaration leaves open may be said with the secret; what it says s
 });
 
 test.each([
-  [{ expires_after: { anchor: 'created_at', seconds: 9 }, session: { model: 'support.voice' } }, 400, 'expires_after.seconds', 'invalid_value'],
-  [{ expires_after: { seconds: 7201 }, session: { model: 'support.voice' } }, 400, 'expires_after.seconds', 'invalid_value'],
-  [{ expires_after: { seconds: 10.5 }, session: { model: 'support.voice' } }, 400, 'expires_after.seconds', 'invalid_value'],
-  [{ expires_after: { anchor: 'last_used' }, session: { model: 'support.voice' } }, 400, 'expires_after.anchor', 'invalid_value'],
+  [
+    { expires_after: { anchor: 'created_at', seconds: 9 }, session: { model: 'support.voice' } },
+    400,
+    'expires_after.seconds',
+    'invalid_value',
+  ],
+  [
+    { expires_after: { seconds: 7201 }, session: { model: 'support.voice' } },
+    400,
+    'expires_after.seconds',
+    'invalid_value',
+  ],
+  [
+    { expires_after: { seconds: 10.5 }, session: { model: 'support.voice' } },
+    400,
+    'expires_after.seconds',
+    'invalid_value',
+  ],
+  [
+    { expires_after: { anchor: 'last_used' }, session: { model: 'support.voice' } },
+    400,
+    'expires_after.anchor',
+    'invalid_value',
+  ],
   [{ session: { type: 'transcription', model: 'support.voice' } }, 400, 'session.type', 'invalid_value'],
   [{ session: 'support.voice' }, 400, 'session', 'invalid_value'],
   [{ session: { type: 'realtime' } }, 400, 'session.model', 'missing_model'],
@@ -96,16 +130,27 @@ test('errors of HTTP have the shape that the openai client parses', async () => 
     type: 'invalid_request_error',
     requestID: expect.stringMatching(/^req_/),
   });
-  await expect(openai.post('/realtime/sessions', { body: {} })).rejects.toMatchObject({ status: 404, type: 'invalid_request_error' });
-  await expect(openai.realtime.calls.hangup('rtc_unknown')).rejects.toMatchObject({ status: 404, code: 'call_id_not_found' });
+  await expect(openai.post('/realtime/sessions', { body: {} })).rejects.toMatchObject({
+    status: 404,
+    type: 'invalid_request_error',
+  });
+  await expect(openai.realtime.calls.hangup('rtc_unknown')).rejects.toMatchObject({
+    status: 404,
+    code: 'call_id_not_found',
+  });
   const { key } = await house.api.post<{ key: string }>('/api/v1/access/keys', { name: 'o', scopes: ['observe'] });
-  await expect(as(key).realtime.clientSecrets.create({})).rejects.toMatchObject({ status: 403, code: 'permission_denied' });
+  await expect(as(key).realtime.clientSecrets.create({})).rejects.toMatchObject({
+    status: 403,
+    code: 'permission_denied',
+  });
   const bad = await fetch(`${house.server.url}/v1/realtime/client_secrets`, {
     method: 'POST',
     headers: { authorization: `Bearer ${KEY}`, 'content-type': 'application/json' },
     body: '{"half',
   });
-  expect(await bad.json()).toMatchObject({ error: { code: 'invalid_value', type: 'invalid_request_error', param: null } });
+  expect(await bad.json()).toMatchObject({
+    error: { code: 'invalid_value', type: 'invalid_request_error', param: null },
+  });
 });
 
 test('calls.create answers an offer, the call is an ordinary session, and hangup ends it', async () => {
@@ -131,7 +176,10 @@ test('calls.create answers an offer, the call is an ordinary session, and hangup
   await using side = new Client(`${house.server.url}/v1/realtime?call_id=${call_id}`, [], {
     headers: { authorization: `Bearer ${KEY}` },
   });
-  expect((await side.next('error'))['error']).toMatchObject({ code: 'sideband_is_taken', message: expect.stringContaining(session_id) });
+  expect((await side.next('error'))['error']).toMatchObject({
+    code: 'sideband_is_taken',
+    message: expect.stringContaining(session_id),
+  });
   const { value } = await secretFor('support.page');
   await expect(page(value, `?call_id=${call_id}`).opened).rejects.toThrow('404');
   await expect(as(value).realtime.calls.hangup(call_id)).rejects.toMatchObject({ status: 403 });
@@ -155,7 +203,10 @@ test('a bare offer with a client secret is a call of its target', async () => {
   await caller.peer.accept(await response.text());
   await caller.opened();
   caller.ask('order 2');
-  await caller.next('response.output_audio_transcript.done', (one) => one['transcript'] === 'Order 2 ships on Tuesday.');
+  await caller.next(
+    'response.output_audio_transcript.done',
+    (one) => one['transcript'] === 'Order 2 ships on Tuesday.',
+  );
 });
 
 test('offers that cannot be answered are refused, and leave no session behind', async () => {
@@ -175,16 +226,26 @@ test('offers that cannot be answered are refused, and leave no session behind', 
   await using caller = await Caller.open();
   const sdp = withoutCandidates(await caller.peer.offer());
   const of = (model: string) => JSON.stringify({ type: 'realtime', model });
-  expect(await post(form({ session: of('support.page') }))).toMatchObject({ status: 400, param: 'sdp', code: 'missing_required_parameter' });
+  expect(await post(form({ session: of('support.page') }))).toMatchObject({
+    status: 400,
+    param: 'sdp',
+    code: 'missing_required_parameter',
+  });
   expect(await post(form({ sdp }))).toMatchObject({ status: 400, param: 'session' });
   expect(await post(form({ sdp, session: '{' }))).toMatchObject({ status: 400, param: 'session' });
   expect(await post(form({ sdp: 'hello', session: of('support.page') }))).toMatchObject({ status: 400, param: 'sdp' });
   expect(await post(form({ sdp, session: of('support.fax') }))).toMatchObject({ status: 404, code: 'model_not_found' });
-  expect(await post(form({ sdp, session: of('support.voice') }))).toMatchObject({ status: 400, param: 'model', code: 'failed_precondition' });
+  expect(await post(form({ sdp, session: of('support.voice') }))).toMatchObject({
+    status: 400,
+    param: 'model',
+    code: 'failed_precondition',
+  });
   expect(await post(sdp, { 'content-type': 'application/sdp' })).toMatchObject({ status: 400, code: 'missing_model' });
   expect(await post('{}', { 'content-type': 'application/json' })).toMatchObject({ status: 400 });
   expect(await post('--x', { 'content-type': 'multipart/form-data; boundary=y' })).toMatchObject({ status: 400 });
-  expect(await post(`${sdp}${'a=x\r\n'.repeat(100_000)}`, { 'content-type': 'application/sdp' })).toMatchObject({ status: 429 });
+  expect(await post(`${sdp}${'a=x\r\n'.repeat(100_000)}`, { 'content-type': 'application/sdp' })).toMatchObject({
+    status: 429,
+  });
   const silent = sdp.replace(/m=application[\s\S]*$/, '');
   expect(await post(form({ sdp: silent, session: of('support.page') }))).toMatchObject({ status: 400 });
   const { sessions } = await house.api.get<{ sessions: { status: string; close_reason?: string }[] }>(

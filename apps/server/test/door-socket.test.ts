@@ -31,7 +31,12 @@ test('agents-realtime holds a call: its session.update is answered, text and sou
   const agent = new RealtimeAgent({ name: 'support', instructions: 'Never be kind.', voice: 'alloy' });
   using call = await agentsCall(agent, `${house.server.url}/v1/realtime?model=support.voice`, KEY);
   const created = (await call.frames.next('session.created'))['session'] as Record<string, unknown>;
-  expect(created).toMatchObject({ model: 'support.voice', instructions: '', tools: [], audio: { output: { voice: 'cedar' } } });
+  expect(created).toMatchObject({
+    model: 'support.voice',
+    instructions: '',
+    tools: [],
+    audio: { output: { voice: 'cedar' } },
+  });
   const updated = (await call.frames.next('session.updated'))['session'];
   expect(updated).toEqual(created);
   const session_id = created['id'] as string;
@@ -44,7 +49,10 @@ test('agents-realtime holds a call: its session.update is answered, text and sou
   call.sound.length = 0;
   const pcm = await encodeSpeech('order 2');
   call.session.sendAudio(Uint8Array.from(Buffer.from(pcm.buffer, pcm.byteOffset, pcm.byteLength)).buffer);
-  await call.frames.next('response.output_audio_transcript.done', (one) => one['transcript'] === 'Order 2 ships on Tuesday.');
+  await call.frames.next(
+    'response.output_audio_transcript.done',
+    (one) => one['transcript'] === 'Order 2 ships on Tuesday.',
+  );
   await call.frames.next('response.done');
   expect(await decodeSpeech(samples(call.sound), 24_000)).toBe('Order 2 ships on Tuesday.');
   expect(support.found).toEqual([{ order: '1' }, { order: '2' }]);
@@ -55,7 +63,9 @@ test('agents-realtime holds a call: its session.update is answered, text and sou
   expect(events[0]).toMatchObject({ type: 'session.created', metadata: { door: 'openai' } });
   expect(events.filter(({ type }) => type === 'tool.answered')).toHaveLength(2);
   const ignored = events.find((event) => event.type === 'client.rejected');
-  expect(ignored).toMatchObject({ error: { code: 'permission_denied', details: { fields: expect.arrayContaining(['instructions']) } } });
+  expect(ignored).toMatchObject({
+    error: { code: 'permission_denied', details: { fields: expect.arrayContaining(['instructions']) } },
+  });
   call.session.close();
   expect(await house.api.until(session_id, 'session.closed')).toMatchObject({ reason: 'client_left' });
 });
@@ -72,10 +82,7 @@ test('agents-realtime is interrupted by speech, and what it asks about items is 
   const pcm = await encodeSpeech('stop');
   call.session.sendAudio(Uint8Array.from(Buffer.from(pcm.buffer, pcm.byteOffset, pcm.byteLength)).buffer);
   await call.frames.next('input_audio_buffer.speech_started');
-  await call.frames.next(
-    'response.output_audio_transcript.done',
-    (one) => one['transcript'] === 'You said: stop',
-  );
+  await call.frames.next('response.output_audio_transcript.done', (one) => one['transcript'] === 'You said: stop');
   await call.frames.next('response.done');
   expect(call.interruptions()).toBeGreaterThan(0);
   expect(call.frames.types()).toContain('conversation.item.truncated');
@@ -135,10 +142,15 @@ test('the openai client holds a call over wss: text, sound, an interruption, err
     const content = [{ type: 'input_text' as const, text: 'order 1' }];
     call.realtime.send({ type: 'conversation.item.create', item: { type: 'message', role: 'user', content } });
     call.realtime.send({ type: 'response.create' });
-    await call.frames.next('response.output_audio_transcript.done', (one) => one['transcript'] === 'Order 1 ships on Monday.');
+    await call.frames.next(
+      'response.output_audio_transcript.done',
+      (one) => one['transcript'] === 'Order 1 ships on Monday.',
+    );
     const { response } = await call.frames.next('response.done');
     const done = response as { id: string };
-    const heard = call.frames.all.filter((one) => one.type === 'response.output_audio.delta' && one['response_id'] === done.id);
+    const heard = call.frames.all.filter(
+      (one) => one.type === 'response.output_audio.delta' && one['response_id'] === done.id,
+    );
     const sound = heard.map((one) => Buffer.from(String(one['delta']), 'base64'));
     expect(await decodeSpeech(samples(sound), 24_000)).toBe('Order 1 ships on Monday.');
     expect(own.found).toEqual([{ order: '1' }]);
@@ -147,7 +159,11 @@ test('the openai client holds a call over wss: text, sound, an interruption, err
     const delta = await call.frames.next('response.output_audio.delta');
     call.realtime.send({ type: 'input_audio_buffer.append', audio: base64(await encodeSpeech('stop')) });
     const cut = (await call.frames.next('response.done'))['response'];
-    expect(cut).toMatchObject({ id: delta['response_id'], status: 'cancelled', status_details: { reason: 'turn_detected' } });
+    expect(cut).toMatchObject({
+      id: delta['response_id'],
+      status: 'cancelled',
+      status_details: { reason: 'turn_detected' },
+    });
     await call.frames.next('response.done');
 
     // What a client may not: each refusal has the shape of OpenAI's, and names the event.
@@ -164,7 +180,11 @@ test('the openai client holds a call over wss: text, sound, an interruption, err
       session: { type: 'realtime', audio: { input: { format: { type: 'audio/pcmu' } } } },
     });
     const format = await call.frames.next('error');
-    expect(format['error']).toMatchObject({ code: 'invalid_value', param: 'session.audio.input.format', event_id: 'phone' });
+    expect(format['error']).toMatchObject({
+      code: 'invalid_value',
+      param: 'session.audio.input.format',
+      event_id: 'phone',
+    });
   } finally {
     setDefaultCACertificates(trusted);
   }
@@ -192,11 +212,16 @@ test('a client without a key, one of the beta, one without a model and one with 
     await using one = client;
     return { ...((await one.next('error'))['error'] as object), ...(await one.closed) };
   };
-  expect(await told(dial('?model=support.voice', {}))).toMatchObject({ code: 3000, message: expect.stringContaining('Missing bearer') });
+  expect(await told(dial('?model=support.voice', {}))).toMatchObject({
+    code: 3000,
+    message: expect.stringContaining('Missing bearer'),
+  });
   const beta = { code: 4000, reason: 'invalid_request_error.beta_api_shape_disabled' };
   expect(await told(dial('?model=support.voice', { authorization, 'openai-beta': 'realtime=v1' }))).toMatchObject(beta);
   expect(
-    await told(dial('?model=support.voice', {}, ['realtime', `openai-insecure-api-key.${KEY}`, 'openai-beta.realtime-v1'])),
+    await told(
+      dial('?model=support.voice', {}, ['realtime', `openai-insecure-api-key.${KEY}`, 'openai-beta.realtime-v1']),
+    ),
   ).toMatchObject(beta);
   expect(await told(dial('', { authorization }))).toMatchObject({ reason: 'invalid_request_error.missing_model' });
   expect(await told(dial('?model=support.voice&intent=transcription', { authorization }))).toMatchObject({
@@ -228,7 +253,9 @@ test('a session whose client was cut off ends: a client of OpenAI knows no way b
   });
   const { session } = await client.next('session.created');
   client.cut();
-  expect(await house.api.until((session as { id: string }).id, 'session.closed')).toMatchObject({ reason: 'client_left' });
+  expect(await house.api.until((session as { id: string }).id, 'session.closed')).toMatchObject({
+    reason: 'client_left',
+  });
 });
 
 test('a session that reaches its longest duration says so as OpenAI does', async () => {

@@ -24,14 +24,18 @@ let agents: string;
 beforeEach(({ skip }) => skip(NO_CHROMIUM !== null, NO_CHROMIUM ?? ''));
 beforeAll(async () => {
   agents = readFileSync(
-    fileURLToPath(
-      new URL('bundle/openai-realtime-agents.umd.js', import.meta.resolve('@openai/agents-realtime')),
-    ),
+    fileURLToPath(new URL('bundle/openai-realtime-agents.umd.js', import.meta.resolve('@openai/agents-realtime'))),
     'utf8',
   );
   house = await House.open({ keys: [KEY] });
   support = supportAgent({ ...BRIDGE, ...AUDIO });
-  support.agent.session('native', { provider: 'simulator', transport: 'webrtc', media: 'native', ...AUDIO, tools: ['find_order'] });
+  support.agent.session('native', {
+    provider: 'simulator',
+    transport: 'webrtc',
+    media: 'native',
+    ...AUDIO,
+    tools: ['find_order'],
+  });
   await house.serve(support.agent);
 });
 afterAll(() => house[Symbol.asyncDispose]());
@@ -43,7 +47,10 @@ async function call(page: Chromium['page'], secret: string, url: string): Promis
       const { OpenAIRealtimeWebRTC, RealtimeAgent, RealtimeSession } = (window as never)['OpenAIAgentsRealtime'] as {
         OpenAIRealtimeWebRTC: new (options: object) => unknown;
         RealtimeAgent: new (options: object) => unknown;
-        RealtimeSession: new (agent: unknown, options: object) => {
+        RealtimeSession: new (
+          agent: unknown,
+          options: object,
+        ) => {
           on: (name: string, listener: (event: unknown) => void) => void;
           connect: (options: object) => Promise<void>;
         };
@@ -52,7 +59,9 @@ async function call(page: Chromium['page'], secret: string, url: string): Promis
       const transport = new OpenAIRealtimeWebRTC({ baseUrl });
       const session = new RealtimeSession(new RealtimeAgent({ name: 'page', instructions: 'Be mine.' }), { transport });
       session.on('transport_event', (event) => kept.events.push(event));
-      session.on('error', (error) => kept.errors.push(String((error as { error?: { message?: string } }).error?.message ?? error)));
+      session.on('error', (error) =>
+        kept.errors.push(String((error as { error?: { message?: string } }).error?.message ?? error)),
+      );
       Object.assign(window, { kept, session });
       await session.connect({ apiKey });
     },
@@ -124,7 +133,10 @@ test('speech over an answer cuts it, in the page and for the model', async () =>
   await using browser = await openChromium({ 'agents.js': agents }, hears);
   await call(browser.page, await secretOf('support.voice'), house.server.url);
   const created = (await seen(browser.page, ({ type }) => type === 'session.created'))['session'] as { id: string };
-  await browser.page.evaluate((text) => ((window as never)['session'] as { sendMessage: (text: string) => void }).sendMessage(text), STORY);
+  await browser.page.evaluate(
+    (text) => ((window as never)['session'] as { sendMessage: (text: string) => void }).sendMessage(text),
+    STORY,
+  );
   const { response_id } = await seen(browser.page, ({ type }) => type === 'output_audio_buffer.started');
   const cleared = await seen(browser.page, ({ type }) => type === 'output_audio_buffer.cleared');
   expect(cleared['response_id']).toBe(response_id);
@@ -143,10 +155,14 @@ test('over a call that the provider terminates, what the page makes of the sessi
   await seen(browser.page, spoke('Order 2 ships on Tuesday.'));
   await heard(browser, 'Order 2 ships on Tuesday.', 'order 2');
   expect(support.found.at(-1)).toEqual({ order: '2' });
-  const { sessions } = await house.api.get<{ sessions: { session_id: string }[] }>('/api/v1/sessions?target=support.native');
+  const { sessions } = await house.api.get<{ sessions: { session_id: string }[] }>(
+    '/api/v1/sessions?target=support.native',
+  );
   const session_id = sessions[0]?.session_id as string;
   const log = await house.api.events(session_id);
-  expect(log.find(({ type }) => type === 'session.tampered')).toMatchObject({ fields: expect.arrayContaining(['instructions']) });
+  expect(log.find(({ type }) => type === 'session.tampered')).toMatchObject({
+    fields: expect.arrayContaining(['instructions']),
+  });
   expect(log.map(({ type }) => type)).toContain('tool.answered');
   await browser.page.evaluate('window.session.close()');
   expect(await house.api.until(session_id, 'session.closed')).toMatchObject({ reason: 'client_left' });

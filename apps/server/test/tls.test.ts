@@ -46,11 +46,11 @@ test('a certificate without its key, one that is not there, and two that do not 
   const [cert, other] = [join(directory.path, 'cert.pem'), join(directory.path, 'key.pem')];
   writeFileSync(cert, tls.cert);
   writeFileSync(other, (await certificate()).key);
-  const refused = (PARLEY_TLS_CERT?: string, PARLEY_TLS_KEY?: string) =>
-    expect(() => optionsFromEnv({ PARLEY_TLS_CERT, PARLEY_TLS_KEY }));
-  refused(cert).toThrow('the key is missing');
-  refused(undefined, cert).toThrow('the certificate is missing');
-  refused(join(directory.path, 'gone.pem'), other).toThrow('gone.pem cannot be read: ENOENT');
-  refused(cert, other).toThrow('cannot be used');
-  refused(other, other).toThrow('cannot be used');
+  const read = (PARLEY_TLS_CERT?: string, PARLEY_TLS_KEY?: string) => () =>
+    optionsFromEnv({ PARLEY_TLS_CERT, PARLEY_TLS_KEY });
+  expect(read(cert)).toThrow('the key is missing');
+  expect(read(undefined, cert)).toThrow('the certificate is missing');
+  expect(read(join(directory.path, 'gone.pem'), other)).toThrow('gone.pem cannot be read: ENOENT');
+  expect(read(cert, other)).toThrow('cannot be used');
+  expect(read(other, other)).toThrow('cannot be used');
 });

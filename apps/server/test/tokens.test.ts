@@ -57,8 +57,12 @@ test('a session token opens what a client does in its own session, on no route o
 
   const headers = { authorization: `Bearer ${mine.client_token}` };
   for (const path of ['/v1/realtime?model=support.voice', '/v1/realtime', '/api/v1/agent-link']) {
-    await using client = new Client(house.server.url + path, path.includes('agent') ? ['parley.agent.v1'] : [], { headers });
-    const refused = await Promise.race([client.opened.then(() => client.closed), client.closed]).catch(() => ({ code: 1006 }));
+    await using client = new Client(house.server.url + path, path.includes('agent') ? ['parley.agent.v1'] : [], {
+      headers,
+    });
+    const refused = await Promise.race([client.opened.then(() => client.closed), client.closed]).catch(() => ({
+      code: 1006,
+    }));
     expect([1006, 4507]).toContain(refused.code);
   }
   await using foreign = Client.dial(house.server.url, { ...other, client_token: mine.client_token });
@@ -71,7 +75,9 @@ test('a client secret opens calls of its target, and no route besides', async ()
   await using house = await House.open({ keys: [KEY] });
   await house.serve(supportAgent().agent);
   const openai = new OpenAI({ apiKey: KEY, baseURL: `${house.server.url}/v1` });
-  const { value } = await openai.realtime.clientSecrets.create({ session: { type: 'realtime', model: 'support.voice' } });
+  const { value } = await openai.realtime.clientSecrets.create({
+    session: { type: 'realtime', model: 'support.voice' },
+  });
   const session = await house.api.post<StartResponse>('/api/v1/sessions/support.voice/start', {});
   const routes = opened(await statuses(house, value, session.session_id));
   expect(routes.sort()).toEqual([...PUBLIC, 'POST /v1/realtime/calls'].sort());
@@ -83,7 +89,11 @@ test('on a server without keys a client secret is still no more than that', asyn
   await using house = await House.open();
   await house.serve(supportAgent().agent);
   const openai = new OpenAI({ apiKey: 'anything', baseURL: `${house.server.url}/v1` });
-  const { value } = await openai.realtime.clientSecrets.create({ session: { type: 'realtime', model: 'support.voice' } });
+  const { value } = await openai.realtime.clientSecrets.create({
+    session: { type: 'realtime', model: 'support.voice' },
+  });
   expect(await house.api.as(value).refused('GET', '/api/v1/sessions')).toMatchObject({ code: 'permission_denied' });
-  expect(await house.api.as('ek_unknown').refused('GET', '/api/v1/sessions')).toMatchObject({ code: 'unauthenticated' });
+  expect(await house.api.as('ek_unknown').refused('GET', '/api/v1/sessions')).toMatchObject({
+    code: 'unauthenticated',
+  });
 });

@@ -31,7 +31,7 @@ export class Frames {
         if (frame.type === type && fits(frame)) return frame;
       }
       if (this.#over) {
-        throw new Error(`no ${type}: ${this.#over.message}, after ${this.all.slice(-10).map((one) => one.type)}`);
+        throw new Error(`no ${type}: ${this.#over.message}, after ${this.types().slice(-10).join(', ')}`);
       }
       await new Promise<void>((resolve) => this.#wakes.add(resolve));
     }
@@ -63,7 +63,7 @@ export function nodeCall(openai: OpenAI, model: string, ca: string): NodeCall {
   realtime.on('error', (error) => errors.push(error as unknown as NodeCall['errors'][number]));
   const closed = new Promise<{ code: number; reason: string }>((resolve) => {
     realtime.socket.on('close', (code: number, reason: Buffer) => {
-      frames.end(new Error(`closed with ${code} ${reason}`));
+      frames.end(new Error(`closed with ${code} ${reason.toString()}`));
       resolve({ code, reason: reason.toString() });
     });
   });
@@ -97,7 +97,14 @@ export async function agentsCall(agent: RealtimeAgent, url: string, apiKey: stri
     if (status === 'disconnected') frames.end(new Error('the call is disconnected'));
   });
   await session.connect({ apiKey });
-  return { session, frames, errors, sound, interruptions: () => interruptions, [Symbol.dispose]: () => session.close() };
+  return {
+    session,
+    frames,
+    errors,
+    sound,
+    interruptions: () => interruptions,
+    [Symbol.dispose]: () => session.close(),
+  };
 }
 
 export function base64(pcm: Int16Array): string {

@@ -22,7 +22,10 @@ export function serve(program: Command): void {
     .option('--host <address>', 'where to listen (PARLEY_HOST; default 127.0.0.1; others need a key)')
     .option('--port <port>', 'PARLEY_PORT; default 7700; 0 takes a free one')
     .option('--data <dir>', "directory of the database (PARLEY_DATA; default .parley), or ':memory:'")
-    .option('--tls-cert <file>', 'PARLEY_TLS_CERT: certificate chain, PEM; then HTTPS and WSS are served, and nothing else')
+    .option(
+      '--tls-cert <file>',
+      'PARLEY_TLS_CERT: certificate chain, PEM; then HTTPS and WSS are served, and nothing else',
+    )
     .option('--tls-key <file>', 'PARLEY_TLS_KEY: its private key, PEM')
     .option('--with-simulator', 'also run the model simulator, as the provider `simulator`')
     .addHelpText(

@@ -198,14 +198,22 @@ test('what a client changed behind the back is told by name, and put right as it
   expect(told(peer)).toMatchObject({ instructions: SESSION.instructions, max_output_tokens: null });
   expect(told(peer)['tools']).toHaveLength(1);
 
-  // Nor is tracing: a client turns it on with its first frame, and nobody can turn it off.
-  peer.say({ type: 'session.updated', session: { id: 'sess_peer', ...told(peer), tracing: 'auto' } });
   // A change of ours is nobody's tampering.
   call.connection.send({ type: 'update', instructions: 'New ones.' });
   await expect.poll(() => told(peer)['instructions']).toBe('New ones.');
   peer.say({ type: 'input_audio_buffer.speech_started', item_id: 'item_2', audio_start_ms: 1 });
   await event('speech.started');
   expect(events.filter(({ type }) => type === 'session.tampered')).toHaveLength(1);
+});
+
+test('tracing that a client turned on is left: it says nothing to the model, and nobody can turn it off', async () => {
+  await using peer = await gaPeer();
+  const { call, events, event } = await called(peer);
+  await call.attached;
+  peer.say({ type: 'session.updated', session: { id: 'sess_peer', ...told(peer), tracing: 'auto' } });
+  peer.say({ type: 'input_audio_buffer.speech_started', item_id: 'item_2', audio_start_ms: 1 });
+  await event('speech.started');
+  expect(events.filter(({ type }) => type === 'session.tampered')).toEqual([]);
 });
 
 test('a change of ours that is refused leaves the session what it was', async () => {

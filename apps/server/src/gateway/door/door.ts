@@ -110,7 +110,9 @@ export class Door {
       if (reason === undefined) return;
       session
         .close(reason, 'client')
-        .catch((error: unknown) => logger.error({ session_id: session.id, err: error }, 'a session could not be ended'));
+        .catch((error: unknown) =>
+          logger.error({ session_id: session.id, err: error }, 'a session could not be ended'),
+        );
     });
     return { session, call_id: callIdOf(session.id) };
   }

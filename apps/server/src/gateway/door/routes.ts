@@ -27,7 +27,11 @@ export function doorRoutes({ door, secrets, offer_ms, now }: DoorRouteDeps): Rou
       summary: 'OpenAI: a key for a page. It opens calls of one session target until it expires, and nothing else.',
       scope: 'start',
       headers: USER_HEADER,
-      foreign: { request: { 'application/json': SECRET_REQUEST }, response: { 'application/json': SECRET }, error: ERROR_SCHEMA },
+      foreign: {
+        request: { 'application/json': SECRET_REQUEST },
+        response: { 'application/json': SECRET },
+        error: ERROR_SCHEMA,
+      },
       async handle({ body, principal, headers, reply }) {
         const { expires_after, session: given } = body as { expires_after?: unknown; session?: unknown };
         const session = sessionOf(given ?? {});
@@ -99,7 +103,10 @@ interface Offer {
 async function offerIn({ body, headers, query, principal }: RouteContext): Promise<Offer> {
   const type = headers['content-type'] ?? '';
   if (typeof body !== 'string') {
-    throw new ParleyError('invalid_argument', `the body must be ${SDP}, or ${MULTIPART} with the parts sdp and session`);
+    throw new ParleyError(
+      'invalid_argument',
+      `the body must be ${SDP}, or ${MULTIPART} with the parts sdp and session`,
+    );
   }
   if (type.toLowerCase().startsWith(SDP)) return { sdp: body, session: {}, model: query['model'], path: 'model' };
   const parts = await formOf(body, type);
