@@ -27,9 +27,6 @@ POST /api/v1/sessions/{id}/realtime-offer
 GET /api/v1/sessions/{id}/realtime-call
 DELETE /api/v1/sessions/{id}/realtime-call
 POST /api/v1/sessions/{id}/close
-POST /api/v1/sessions/{id}/realtime-offer
-GET /api/v1/sessions/{id}/realtime-call
-DELETE /api/v1/sessions/{id}/realtime-call
 POST /v1/realtime/client_secrets
 POST /v1/realtime/calls
 POST /v1/realtime/calls/{id}/hangup

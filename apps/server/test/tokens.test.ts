@@ -15,6 +15,7 @@ const OF_A_SESSION = [
   'GET /api/v1/sessions/{id}/workflow',
   'POST /api/v1/sessions/{id}/tools/{tool}',
   'POST /api/v1/sessions/{id}/close',
+  'POST /api/v1/sessions/{id}/turns',
   'POST /api/v1/sessions/{id}/realtime-offer',
   'GET /api/v1/sessions/{id}/realtime-call',
   'DELETE /api/v1/sessions/{id}/realtime-call',

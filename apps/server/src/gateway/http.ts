@@ -50,7 +50,10 @@ export function createHttp(routes: readonly Route[], deps: HttpDeps): FastifyIns
   };
   // Sockets and answers are the same over TLS; only the type of the server differs.
   const app = deps.tls
-    ? (fastify({ ...options, https: deps.tls } as unknown as FastifyHttpsOptions<HttpsServer>) as unknown as FastifyInstance)
+    ? (fastify({
+        ...options,
+        https: deps.tls,
+      } as unknown as FastifyHttpsOptions<HttpsServer>) as unknown as FastifyInstance)
     : fastify(options);
   app.removeAllContentTypeParsers();
   app.addContentTypeParser('*', { parseAs: 'string' }, (request, body, done) => {

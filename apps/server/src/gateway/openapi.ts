@@ -53,7 +53,7 @@ function operation(route: Route): Json {
         ? { description: 'Done.', content: foreign(route.foreign.response) }
         : route.response
           ? { description: 'Done.', content: contentOf(route, route.response, route.answers) }
-        : { description: 'Done.' },
+          : { description: 'Done.' },
       default: {
         description: 'An error.',
         content: { 'application/json': { schema: route.foreign?.error ?? reference('ErrorBody') } },
