@@ -16,7 +16,7 @@ vi.setConfig({ testTimeout: 60_000 });
 const KEY = 'a-key-of-thirty-two-characters-0';
 const BRIDGE = { transport: 'webrtc' as const, media: 'bridge' as const };
 const AUDIO = { modalities: ['audio', 'text'] as ('audio' | 'text')[], instructions: 'Be kind.' };
-const STORY = 'This is a long story that nobody would want to hear to its very end, so it goes on. '.repeat(2).trim();
+const STORY = 'This is a long story that nobody would want to hear to its very end, so it goes on. '.repeat(6).trim();
 
 let house: House;
 let support: SupportAgent;
@@ -153,7 +153,6 @@ test('over a call that the provider terminates, what the page makes of the sessi
   await call(browser.page, await secretOf('support.native'), house.server.url);
   await browser.page.evaluate("window.session.sendMessage('order 2')");
   await seen(browser.page, spoke('Order 2 ships on Tuesday.'));
-  await heard(browser, 'Order 2 ships on Tuesday.', 'order 2');
   expect(support.found.at(-1)).toEqual({ order: '2' });
   const { sessions } = await house.api.get<{ sessions: { session_id: string }[] }>(
     '/api/v1/sessions?target=support.native',
