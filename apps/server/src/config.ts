@@ -2,6 +2,7 @@
 
 import { type IceServer, LIMITS as CONTRACT_LIMITS, ParleyError, TIMES } from '@parley/core';
 import { providersFromEnv } from '@parley/providers';
+import { checkedTls, type TlsFiles, tlsOf } from './tls-config.ts';
 import { iceServers, iceServersOf, type MediaPorts, mediaPorts } from './rtc-config.ts';
 
 export interface ProviderSettings {
@@ -21,6 +22,8 @@ export interface ServerLimits {
   event_streams_max: number;
   /** Executions that are queued or running. */
   executions_max: number;
+  /** Client secrets of the OpenAI door that are good at the same time. */
+  client_secrets_max: number;
   body_bytes_max: number;
   /** Bytes that may wait for a slow client before its writer is paused, and before it is disconnected. */
   client_soft_bytes: number;
@@ -61,6 +64,8 @@ export interface ServerOptions {
   rtc_ports?: string | undefined;
   /** The address whose sockets carry media. Default: `host`. */
   rtc_host?: string | undefined;
+  /** Certificate chain and private key, PEM: then HTTPS and WSS are served, and nothing else. */
+  tls?: TlsFiles | undefined;
   /** How long a drain waits for sessions and executions. */
   drain_ms?: number | undefined;
   limits?: Partial<ServerLimits> | undefined;
@@ -76,6 +81,7 @@ export interface ServerConfig {
   allowed_origins: readonly string[];
   ice_servers: readonly IceServer[];
   rtc: MediaPorts;
+  tls: TlsFiles | null;
   drain_ms: number;
   limits: ServerLimits;
   log_level: NonNullable<ServerOptions['log_level']>;
@@ -88,6 +94,7 @@ const LIMITS: ServerLimits = {
   sockets_max: 20_000,
   event_streams_max: 10_000,
   executions_max: 20_000,
+  client_secrets_max: 100_000,
   body_bytes_max: CONTRACT_LIMITS.body_bytes_max,
   client_soft_bytes: 1024 * 1024,
   client_hard_bytes: 16 * 1024 * 1024,
@@ -138,6 +145,7 @@ export function completeConfig(options: ServerOptions): ServerConfig {
     allowed_origins: options.allowed_origins ?? [],
     ice_servers: iceServers(options.ice_servers ?? []),
     rtc: mediaPorts(options.rtc_host ?? host, options.rtc_ports),
+    tls: options.tls ? checkedTls(options.tls) : null,
     drain_ms,
     limits,
     log_level: options.log_level ?? 'info',
@@ -156,6 +164,8 @@ export function optionsFromEnv(env: NodeJS.ProcessEnv): ServerOptions {
   if (env['PARLEY_ICE_SERVERS']) options.ice_servers = iceServersOf(env['PARLEY_ICE_SERVERS']);
   if (env['PARLEY_RTC_PORTS']) options.rtc_ports = env['PARLEY_RTC_PORTS'];
   if (env['PARLEY_RTC_HOST']) options.rtc_host = env['PARLEY_RTC_HOST'];
+  const tls = tlsOf(env['PARLEY_TLS_CERT'], env['PARLEY_TLS_KEY']);
+  if (tls) options.tls = tls;
   if (env['PARLEY_LIMITS']) options.limits = limitsOf(env['PARLEY_LIMITS']);
   if (env['PARLEY_DRAIN_MS']) options.drain_ms = Number(env['PARLEY_DRAIN_MS']);
   const level = env['PARLEY_LOG_LEVEL'];

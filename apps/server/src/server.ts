@@ -8,6 +8,7 @@ import { ParleyError } from '@parley/core';
 import { createModel, type RealtimeModel, renewing } from '@parley/providers';
 import { Access } from './access/access.ts';
 import { Keys } from './access/keys.ts';
+import { ClientSecrets } from './access/client-secrets.ts';
 import { SessionTokens } from './access/tokens.ts';
 import { Agents } from './agents/agents.ts';
 import { AGENT_LIMITS } from './agents/limits.ts';
@@ -15,6 +16,8 @@ import { completeConfig, type ServerConfig, type ServerOptions } from './config.
 import { Executions } from './executions/executions.ts';
 import { accessRoutes } from './gateway/access-routes.ts';
 import { agentRoutes } from './gateway/agent-routes.ts';
+import { Door } from './gateway/door/door.ts';
+import { doorRoutes } from './gateway/door/routes.ts';
 import { executionRoutes } from './gateway/execution-routes.ts';
 import { healthRoutes } from './gateway/health-routes.ts';
 import { callRoutes } from './gateway/call-routes.ts';
@@ -88,7 +91,8 @@ async function wire(
   const metrics = new Metrics();
   const keys = await Keys.load(store, config.keys);
   const tokens = new SessionTokens();
-  const access = new Access(keys, tokens, config.allowed_origins);
+  const secrets = new ClientSecrets(limits.client_secrets_max);
+  const access = new Access(keys, tokens, secrets, config.allowed_origins);
   let draining = false;
 
   const agents = new Agents({
@@ -132,6 +136,7 @@ async function wire(
   await executions.recover();
   if (recovered > 0) logger.info({ sessions: recovered }, 'ended the sessions that were open when the server stopped');
 
+  const door = new Door({ sessions, agents, logger });
   const streams = new EventStreams(limits.event_streams_max);
   const routes: Route[] = [
     ...sessionRoutes({ sessions, store, tokens, streams, ice_servers: config.ice_servers, now }),
@@ -140,6 +145,7 @@ async function wire(
     ...executionRoutes(executions, sessions, streams),
     ...agentRoutes(agents),
     ...accessRoutes(keys, now),
+    ...doorRoutes({ door, secrets, offer_ms: limits.offer_ms, now }),
   ];
   let storeProblem: string | null = null;
   routes.push(
@@ -155,12 +161,20 @@ async function wire(
       () => routes,
     ),
   );
-  const app = createHttp(routes, { access, logger, metrics, body_bytes_max: limits.body_bytes_max, now });
+  const app = createHttp(routes, {
+    access,
+    logger,
+    metrics,
+    body_bytes_max: limits.body_bytes_max,
+    tls: config.tls,
+    now,
+  });
   await servePages(app, fileURLToPath(PAGES));
   const sockets = new Sockets(app.server, {
     access,
     agents,
     sessions,
+    door,
     logger,
     sockets_max: limits.sockets_max,
     agent_frame_bytes_max: limits.agent_frame_bytes_max,
@@ -182,7 +196,7 @@ async function wire(
       : error;
   });
   const { port } = app.server.address() as AddressInfo;
-  const url = `http://${config.host.includes(':') ? `[${config.host}]` : config.host}:${port}`;
+  const url = `${config.tls ? 'https' : 'http'}://${config.host.includes(':') ? `[${config.host}]` : config.host}:${port}`;
   logger.info(
     { url, providers: [...models.keys()], data: config.data === ':memory:' ? 'memory' : 'disk' },
     'listening',

@@ -166,6 +166,7 @@ test('a session token opens the routes of its session, and no other route at all
       `post ${session}/close`,
       `post ${session}/realtime-offer`,
       `post ${session}/tools/{tool}`,
+      `post ${session}/turns`,
     ].sort(),
   );
 });

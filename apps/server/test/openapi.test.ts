@@ -27,6 +27,9 @@ POST /api/v1/sessions/{id}/realtime-offer
 GET /api/v1/sessions/{id}/realtime-call
 DELETE /api/v1/sessions/{id}/realtime-call
 POST /api/v1/sessions/{id}/close
+POST /v1/realtime/client_secrets
+POST /v1/realtime/calls
+POST /v1/realtime/calls/{id}/hangup
 POST /api/v1/execute/{target}
 POST /api/v1/execute/async/{target}
 GET /api/v1/executions

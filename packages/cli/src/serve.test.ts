@@ -4,6 +4,7 @@ import { mkdtempSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { ParleyClient } from '@parley/client';
+import { generate } from 'selfsigned';
 import { expect, test, vi } from 'vitest';
 import { background, parley } from './command.test.fake.ts';
 
@@ -29,6 +30,29 @@ test('serve with a key asks for it', async () => {
   const wrong = await parley(['agents'], { env: { PARLEY_URL: url, PARLEY_KEY: 'another-key-of-the-same-length' } });
   expect(wrong.code).toBe(3);
   expect(wrong.stderr).toContain('PARLEY_KEY or --key-file');
+}, 30_000);
+
+test('serve with a certificate speaks HTTPS, and says what is wrong with one that it cannot use', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'parley-'));
+  const [cert, key] = [join(folder, 'cert.pem'), join(folder, 'key.pem')];
+  const made = await generate([{ name: 'commonName', value: 'localhost' }], {
+    keyType: 'ec',
+    curve: 'P-256',
+    algorithm: 'sha256',
+    extensions: [{ name: 'subjectAltName', altNames: [{ type: 7, ip: '127.0.0.1' }] }],
+  });
+  writeFileSync(cert, made.cert);
+  writeFileSync(key, made.private);
+  const args = ['serve', '--port', '0', '--data', ':memory:'];
+  await using server = await background([...args, '--tls-cert', cert, '--tls-key', key]);
+  expect(server.firstLine).toMatch(/^https:\/\/127\.0\.0\.1:\d+$/);
+  // Every command reaches it, once Node trusts the certificate.
+  const agents = await parley(['agents'], { env: { PARLEY_URL: server.firstLine, NODE_EXTRA_CA_CERTS: cert } });
+  expect(agents.code).toBe(0);
+  const half = await parley([...args, '--tls-cert', cert]);
+  expect(half).toMatchObject({ code: 2, stdout: '' });
+  expect(half.stderr).toContain('the key is missing');
+  expect(await server.stop()).toBe(0);
 }, 30_000);
 
 test('serve refuses an open address without a key', async () => {

@@ -3,6 +3,7 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import { ParleyError, TOKEN_SUBPROTOCOL_PREFIX } from '@parley/core';
 import { isLoopback } from '../config.ts';
+import { type ClientSecret, type ClientSecrets, looksLikeClientSecret } from './client-secrets.ts';
 import { grants, type Keys, type Scope } from './keys.ts';
 import { looksLikeSessionToken, type SessionTokens } from './tokens.ts';
 
@@ -12,6 +13,8 @@ export interface Principal {
   scopes: readonly string[];
   /** Set when a session token was presented: it opens this session and no other. */
   session_id?: string;
+  /** Set when a client secret was presented: it opens calls of its target and nothing else. */
+  client_secret?: ClientSecret;
 }
 
 const ANONYMOUS: Principal = { id: 'anonymous', scopes: ['admin'] };
@@ -19,11 +22,13 @@ const ANONYMOUS: Principal = { id: 'anonymous', scopes: ['admin'] };
 export class Access {
   readonly #keys: Keys;
   readonly #tokens: SessionTokens;
+  readonly #secrets: ClientSecrets;
   readonly #origins: ReadonlySet<string>;
 
-  constructor(keys: Keys, tokens: SessionTokens, allowed_origins: readonly string[]) {
+  constructor(keys: Keys, tokens: SessionTokens, secrets: ClientSecrets, allowed_origins: readonly string[]) {
     this.#keys = keys;
     this.#tokens = tokens;
+    this.#secrets = secrets;
     this.#origins = new Set(allowed_origins);
   }
 
@@ -42,6 +47,10 @@ export class Access {
     if (looksLikeSessionToken(credential)) {
       const session_id = this.#tokens.verify(credential, now_ms);
       return { id: session_id, scopes: [], session_id };
+    }
+    if (looksLikeClientSecret(credential)) {
+      const client_secret = this.#secrets.verify(credential, now_ms);
+      return { id: client_secret.secret_id, scopes: [], client_secret };
     }
     const row = this.#keys.find(credential);
     if (row) return { id: row.key_id, scopes: row.scopes };
@@ -88,6 +97,8 @@ export function require(principal: Principal, scope: Scope, session_id?: string)
     if (session_id !== undefined && principal.session_id === session_id) return;
     throw new ParleyError('permission_denied', 'a session token opens its own session only');
   }
+  if (principal.client_secret !== undefined)
+    throw new ParleyError('permission_denied', 'a client secret opens calls of its own target only');
   if (!grants(principal.scopes, scope))
     throw new ParleyError('permission_denied', `this needs a key with scope '${scope}'`);
 }

@@ -18,7 +18,7 @@ export interface CallRouteDeps {
   offer_ms: number;
 }
 
-const SDP = 'application/sdp';
+export const SDP = 'application/sdp';
 
 export function callRoutes({ sessions, ice_servers, offer_ms }: CallRouteDeps): Route[] {
   return [
@@ -90,7 +90,7 @@ function wantsJson({ body, headers }: RouteContext): boolean {
   return typeof body !== 'string' || accept.includes('application/json');
 }
 
-function checkOffer(sdp: string): void {
+export function checkOffer(sdp: string): void {
   const refused = (why: string): ParleyError =>
     new ParleyError('invalid_argument', `the body is no SDP offer: ${why}`, { details: { path: 'sdp' } });
   if (!/^v=0\r?\n/.test(sdp)) throw refused('it must begin with v=0');
@@ -98,7 +98,7 @@ function checkOffer(sdp: string): void {
 }
 
 /** In time, and only for as long as the caller waits. */
-async function answered<T>(
+export async function answered<T>(
   run: (signal: AbortSignal) => Promise<T>,
   reply: RouteContext['reply'],
   offer_ms: number,

@@ -2,12 +2,22 @@
 
 import { createHash } from 'node:crypto';
 import { STATUS_CODES } from 'node:http';
+import type { Server as HttpsServer } from 'node:https';
 import type { Duplex } from 'node:stream';
 import { checked, newId, ParleyError } from '@parley/core';
-import { fastify, type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
+import {
+  fastify,
+  type FastifyHttpsOptions,
+  type FastifyInstance,
+  type FastifyReply,
+  type FastifyRequest,
+  type FastifyServerOptions,
+} from 'fastify';
 import { type Access, type Principal, require as requireScope } from '../access/access.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
+import { doorHeaders, isDoor } from './door/credential.ts';
+import { openAIBody } from './door/errors.ts';
 import type { Route } from './route.ts';
 
 export interface HttpDeps {
@@ -15,11 +25,13 @@ export interface HttpDeps {
   logger: Logger;
   metrics: Metrics;
   body_bytes_max: number;
+  /** PEM: with it the server speaks HTTPS and nothing else. */
+  tls: { cert: string; key: string } | null;
   now: () => number;
 }
 
 export function createHttp(routes: readonly Route[], deps: HttpDeps): FastifyInstance {
-  const app = fastify({
+  const options: FastifyServerOptions = {
     bodyLimit: deps.body_bytes_max,
     genReqId: () => newId('request'),
     logger: false,
@@ -35,7 +47,14 @@ export function createHttp(routes: readonly Route[], deps: HttpDeps): FastifyIns
       answerError(error, request, reply, deps);
     },
     clientErrorHandler: (error, socket) => refuseBytes(error, socket),
-  });
+  };
+  // Sockets and answers are the same over TLS; only the type of the server differs.
+  const app = deps.tls
+    ? (fastify({
+        ...options,
+        https: deps.tls,
+      } as unknown as FastifyHttpsOptions<HttpsServer>) as unknown as FastifyInstance)
+    : fastify(options);
   app.removeAllContentTypeParsers();
   app.addContentTypeParser('*', { parseAs: 'string' }, (request, body, done) => {
     try {
@@ -92,15 +111,19 @@ export function createHttp(routes: readonly Route[], deps: HttpDeps): FastifyIns
 
 async function handle(route: Route, request: FastifyRequest, reply: FastifyReply, deps: HttpDeps): Promise<unknown> {
   const params = request.params as Record<string, string>;
-  const principal =
-    route.scope === 'public' ? { id: 'anonymous', scopes: [] } : deps.access.principal(request.headers, deps.now());
-  if (route.scope !== 'public') requireScope(principal, route.scope, route.token ? params['id'] : undefined);
+  const headers = isDoor(request.url) ? doorHeaders(request.headers) : request.headers;
+  const principal: Principal =
+    route.scope === 'public' ? { id: 'anonymous', scopes: [] } : deps.access.principal(headers, deps.now());
+  const bySecret = route.secret === true && principal.client_secret !== undefined;
+  if (route.scope !== 'public' && !bySecret)
+    requireScope(principal, route.scope, route.token ? params['id'] : undefined);
   const body = request.body ?? {};
   // Text is what the route asked for; its handler knows what it means.
   if (typeof body === 'string') return answered(route, request, reply, params, principal, body);
   if (Buffer.isBuffer(body)) checkType(route, request.headers['content-type']);
   else if (route.request) checked(route.request, body);
-  else if (Object.keys(body).length > 0) throw new ParleyError('invalid_argument', 'this route takes no body');
+  else if (!route.foreign?.request && Object.keys(body).length > 0)
+    throw new ParleyError('invalid_argument', 'this route takes no body');
   return answered(route, request, reply, params, principal, body);
 }
 
@@ -136,7 +159,8 @@ function parseBody(request: FastifyRequest, text: string): unknown {
   if (text === '') return {};
   const type = request.headers['content-type'] ?? '';
   const { text: wanted } = request.routeOptions.config as { text?: Route['text'] };
-  if (wanted && type.split(';')[0]?.trim().toLowerCase() === wanted.type) {
+  const types = [wanted?.type ?? []].flat();
+  if (wanted && types.includes(type.split(';')[0]?.trim().toLowerCase() ?? '')) {
     const bytes = Buffer.byteLength(text);
     if (bytes > wanted.bytes_max) {
       throw new ParleyError('resource_exhausted', `the body is ${bytes} bytes, at most ${wanted.bytes_max} are taken`, {
@@ -149,7 +173,7 @@ function parseBody(request: FastifyRequest, text: string): unknown {
   if (!/^application\/json\b/i.test(type)) {
     throw new ParleyError(
       'invalid_argument',
-      `the body must be ${wanted ? `${wanted.type} or ` : ''}application/json, got ${type.slice(0, 64) || 'no content-type'}`,
+      `the body must be ${types.map((one) => `${one} or `).join('')}application/json, got ${type.slice(0, 64) || 'no content-type'}`,
     );
   }
   let value: unknown;
@@ -181,11 +205,14 @@ function cors(request: FastifyRequest, reply: FastifyReply, access: Access): voi
     .header('vary', 'origin')
     .header('access-control-expose-headers', 'location, x-request-id, x-execution-id, x-session-id, x-workflow-id');
   if (request.method !== 'OPTIONS') return;
+  // OpenAI's clients send headers of their own, and new ones with every release.
+  const asked = isDoor(request.url) ? request.headers['access-control-request-headers'] : undefined;
   reply
     .header('access-control-allow-methods', 'GET, POST, DELETE')
     .header(
       'access-control-allow-headers',
-      'authorization, content-type, idempotency-key, last-event-id, x-api-key, x-session-id, x-execution-id, x-parent-execution-id, x-workflow-id',
+      asked ??
+        'authorization, content-type, idempotency-key, last-event-id, x-api-key, x-session-id, x-execution-id, x-parent-execution-id, x-workflow-id',
     )
     .header('access-control-max-age', '600');
 }
@@ -199,7 +226,7 @@ function answerError(caught: unknown, request: FastifyRequest, reply: FastifyRep
   reply.code(error.httpStatus);
   if (error.retryAfterMs !== undefined) reply.header('retry-after', String(Math.ceil(error.retryAfterMs / 1000)));
   if (error.code === 'unauthenticated') reply.header('www-authenticate', 'Bearer');
-  reply.send(error.toBody(request.id));
+  reply.send(isDoor(request.url) ? openAIBody(error) : error.toBody(request.id));
 }
 
 /** The bytes were no HTTP, or took too long to come. */
@@ -218,9 +245,9 @@ function refuseBytes(error: NodeJS.ErrnoException, socket: Duplex): void {
 }
 
 /** Answers on a socket that has no reply, and closes it. */
-export function refuse(socket: Duplex, error: ParleyError): void {
+export function refuse(socket: Duplex, error: ParleyError, how: { door?: boolean } = {}): void {
   const request_id = newId('request');
-  const body = JSON.stringify(error.toBody(request_id));
+  const body = JSON.stringify(how.door ? openAIBody(error) : error.toBody(request_id));
   const head = [
     `HTTP/1.1 ${error.httpStatus} ${STATUS_CODES[error.httpStatus] ?? 'Refused'}`,
     'content-type: application/json',

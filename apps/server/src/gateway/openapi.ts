@@ -47,11 +47,17 @@ function operation(route: Route): Json {
     summary: route.summary,
     ...(parameters.length > 0 ? { parameters } : {}),
     ...(route.request ? { requestBody: { content: contentOf(route, route.request, route.bodies) } } : {}),
+    ...(route.foreign?.request ? { requestBody: { content: foreign(route.foreign.request) } } : {}),
     responses: {
-      [ok]: route.response
-        ? { description: 'Done.', content: contentOf(route, route.response, route.answers) }
-        : { description: 'Done.' },
-      default: { description: 'An error.', content: { 'application/json': { schema: reference('ErrorBody') } } },
+      [ok]: route.foreign?.response
+        ? { description: 'Done.', content: foreign(route.foreign.response) }
+        : route.response
+          ? { description: 'Done.', content: contentOf(route, route.response, route.answers) }
+          : { description: 'Done.' },
+      default: {
+        description: 'An error.',
+        content: { 'application/json': { schema: route.foreign?.error ?? reference('ErrorBody') } },
+      },
     },
     ...(route.scope === 'public' ? { security: [] } : {}),
   };
@@ -60,7 +66,12 @@ function operation(route: Route): Json {
 function contentOf({ text }: Route, name: ContractName, types: readonly string[] = []): Json {
   const json = { 'application/json': { schema: reference(name) } };
   const bytes = Object.fromEntries(types.map((type) => [type, {}]));
-  return { ...(text ? { [text.type]: { schema: { type: 'string' } } } : {}), ...json, ...bytes };
+  const texts = [text?.type ?? []].flat().map((type) => [type, { schema: { type: 'string' } }] as const);
+  return { ...Object.fromEntries(texts), ...json, ...bytes };
+}
+
+function foreign(schemas: Record<string, object>): Json {
+  return Object.fromEntries(Object.entries(schemas).map(([type, schema]) => [type, { schema }]));
 }
 
 function described(place: 'query' | 'header', names: Record<string, string> = {}): Json[] {

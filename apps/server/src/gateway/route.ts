@@ -28,13 +28,17 @@ export interface Route {
   scope: Scope | 'public';
   /** A session token opens it too, for the session in `:id`. */
   token?: boolean;
+  /** A client secret opens it too, for calls of its target. */
+  secret?: boolean;
   request?: ContractName;
   /** A kind of body that is taken as it is, besides JSON: `body` is its text then, and not checked. */
-  text?: { type: string; bytes_max: number };
+  text?: { type: string | readonly string[]; bytes_max: number };
   /** Types of bodies that it takes besides JSON; they are handed on as a Buffer. */
   bodies?: readonly string[];
   /** Where its bodies may be longer than others. */
   body_bytes_max?: number;
+  /** Bodies of another's contract: JSON is judged by the handler, and described as it stands here, by content type. */
+  foreign?: { request?: Record<string, object>; response?: Record<string, object>; error: object };
   response?: ContractName;
   /** Types that it answers with besides JSON, for those who ask for them. */
   answers?: readonly string[];

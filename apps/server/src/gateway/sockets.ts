@@ -10,12 +10,15 @@ import { type Access, type Principal, require as requireScope } from '../access/
 import type { Agents } from '../agents/agents.ts';
 import type { Sessions } from '../sessions/sessions.ts';
 import type { Logger } from '../telemetry/logger.ts';
+import type { Door } from './door/door.ts';
+import { admitSocket, DOOR_PATH } from './door/socket.ts';
 import { refuse } from './http.ts';
 
 export interface SocketDeps {
   access: Access;
   agents: Agents;
   sessions: Sessions;
+  door: Door;
   logger: Logger;
   sockets_max: number;
   /** One frame of an agent; its registration is the largest. */
@@ -61,10 +64,11 @@ export class Sockets {
 
   #upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void {
     socket.on('error', (error) => this.#deps.logger.debug({ err: error }, 'a socket failed before its upgrade'));
+    const path = (request.url ?? '').split('?')[0] as string;
+    const door = DOOR_PATH.test(path);
     try {
-      const path = (request.url ?? '').split('?')[0] as string;
       const session_id = SESSION_PATH.exec(path)?.[1];
-      if (session_id === undefined && path !== AGENT_PATH)
+      if (session_id === undefined && path !== AGENT_PATH && !door)
         throw new ParleyError('not_found', `no socket at ${path.slice(0, 128)}`);
       if (this.#closing) throw new ParleyError('unavailable', 'this server is going');
       if (this.size >= this.#deps.sockets_max) {
@@ -73,6 +77,10 @@ export class Sockets {
           `this server is at its limit of ${this.#deps.sockets_max} sockets`,
           { retry_after_ms: 1000 },
         );
+      }
+      if (door) {
+        this.#clients.handleUpgrade(request, socket, head, admitSocket(request, this.#deps));
+        return;
       }
       const offered = offeredBy(request);
       if (session_id === undefined && !offered.has(AGENT_SUBPROTOCOL)) {
@@ -86,7 +94,7 @@ export class Sockets {
         else void this.#client(ws, session_id, who, offered.has(PARLEY_EVENTS_SUBPROTOCOL));
       });
     } catch (caught) {
-      refuse(socket, ParleyError.from(caught, 'internal'));
+      refuse(socket, ParleyError.from(caught, 'internal'), { door });
     }
   }
 

@@ -41,6 +41,8 @@ export class ClientPort {
   readonly #options: ClientPortOptions;
   #client: Client | null = null;
   #media: ModelMedia | null = null;
+  /** What every socket of this session is wrapped in. */
+  #face: ((socket: FrameSocket) => FrameSocket) | null = null;
   /** The model's first frame: what a client waits for before it does anything. */
   #hello: Buffer | null = null;
   #dropped = 0;
@@ -55,7 +57,13 @@ export class ClientPort {
     return this.#dropped + (this.#client?.relay?.dropped ?? 0);
   }
 
-  attach(socket: FrameSocket, { wantsEvents, takes }: AttachOptions): void {
+  /** From now on clients are spoken to through a face of another protocol. */
+  wear(face: (socket: FrameSocket) => FrameSocket): void {
+    this.#face = face;
+  }
+
+  attach(given: FrameSocket, { wantsEvents, takes }: AttachOptions): void {
+    const socket = this.#face?.(given) ?? given;
     const replaced = new ParleyError('aborted', 'another connection took over this call', { retryable: false });
     this.#drop(replaced.closeCode, replaced.message);
     const client: Client = { connection_id: socket.id, socket, wantsEvents, takes, relay: null, rejections: 0 };

@@ -21,6 +21,7 @@ const ALIASES: [RegExp, string][] = [
 /** Throws unless `body` is what the description promises for this answer. Errors are checked on every path. */
 export function checkAnswer(api: Description, method: string, url: string, status: number, body: unknown): void {
   const path = ALIASES.reduce((one, [from, to]) => one.replace(from, to), url.split('?')[0] as string);
+  if (status >= 400 && path.startsWith('/v1/')) return fitsOpenAI(body, `${method} ${path} ${status}`);
   if (status >= 400) return fits('ErrorBody', body, `${method} ${path} ${status}`);
   const operation = operationOf(api, method, path);
   const described =
@@ -36,6 +37,15 @@ function operationOf({ paths }: Description, method: string, path: string): Oper
   const templates = Object.keys(paths).sort((a, b) => a.split('{').length - b.split('{').length);
   const found = templates.find((one) => new RegExp(`^${one.replace(/\{[a-z_]+\}/g, '[^/]+')}$`).test(path));
   return found === undefined ? undefined : paths[found]?.[method.toLowerCase()];
+}
+
+/** An error of the OpenAI door has the shape of OpenAI's. */
+function fitsOpenAI(body: unknown, where: string): void {
+  const { error } = body as { error?: Record<string, unknown> };
+  const complete = typeof error?.['message'] === 'string' && typeof error['type'] === 'string';
+  if (!complete || !('code' in error) || !('param' in error)) {
+    throw new Error(`${where}: the answer is no error of OpenAI: ${JSON.stringify(body)}`);
+  }
 }
 
 function fits(name: ContractName, body: unknown, where: string): void {

@@ -189,6 +189,6 @@ export class Caller implements AsyncDisposable {
 }
 
 /** As Chromium offers. Besides, libdatachannel bears no packets of an answerer whose answer it has not seen yet. */
-function withoutCandidates(offer: string): string {
+export function withoutCandidates(offer: string): string {
   return offer.replace(/^a=(?:candidate:|end-of-candidates).*\r?\n/gm, '');
 }

@@ -10,6 +10,8 @@ interface ServeOptions extends GlobalOptions {
   host?: string;
   port?: string;
   data?: string;
+  tlsCert?: string;
+  tlsKey?: string;
   withSimulator?: boolean;
 }
 
@@ -20,6 +22,11 @@ export function serve(program: Command): void {
     .option('--host <address>', 'where to listen (PARLEY_HOST; default 127.0.0.1; others need a key)')
     .option('--port <port>', 'PARLEY_PORT; default 7700; 0 takes a free one')
     .option('--data <dir>', "directory of the database (PARLEY_DATA; default .parley), or ':memory:'")
+    .option(
+      '--tls-cert <file>',
+      'PARLEY_TLS_CERT: certificate chain, PEM; then HTTPS and WSS are served, and nothing else',
+    )
+    .option('--tls-key <file>', 'PARLEY_TLS_KEY: its private key, PEM')
     .option('--with-simulator', 'also run the model simulator, as the provider `simulator`')
     .addHelpText(
       'after',
@@ -28,7 +35,12 @@ export function serve(program: Command): void {
     .action(async (_options: ServeOptions, command: Command) => {
       const options = command.optsWithGlobals<ServeOptions>();
       const { optionsFromEnv, startServer } = await import('@parley/server');
-      const settings = optionsFromEnv(process.env);
+      const { tlsCert, tlsKey } = options;
+      const settings = optionsFromEnv({
+        ...process.env,
+        ...(tlsCert === undefined ? {} : { PARLEY_TLS_CERT: tlsCert }),
+        ...(tlsKey === undefined ? {} : { PARLEY_TLS_KEY: tlsKey }),
+      });
       if (options.host !== undefined) settings.host = options.host;
       if (options.port !== undefined) settings.port = integer('--port', options.port, 0, 65_535);
       if (options.data !== undefined) settings.data = options.data;

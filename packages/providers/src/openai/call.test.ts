@@ -206,6 +206,16 @@ test('what a client changed behind the back is told by name, and put right as it
   expect(events.filter(({ type }) => type === 'session.tampered')).toHaveLength(1);
 });
 
+test('tracing that a client turned on is left: it says nothing to the model, and nobody can turn it off', async () => {
+  await using peer = await gaPeer();
+  const { call, events, event } = await called(peer);
+  await call.attached;
+  peer.say({ type: 'session.updated', session: { id: 'sess_peer', ...told(peer), tracing: 'auto' } });
+  peer.say({ type: 'input_audio_buffer.speech_started', item_id: 'item_2', audio_start_ms: 1 });
+  await event('speech.started');
+  expect(events.filter(({ type }) => type === 'session.tampered')).toEqual([]);
+});
+
 test('a change of ours that is refused leaves the session what it was', async () => {
   let refuse = false;
   await using peer = await gaPeer({

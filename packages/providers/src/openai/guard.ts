@@ -6,8 +6,11 @@
 
 import { isObject, listIn, objectIn, textIn, type Wire } from './wire.ts';
 
-/** What a provider says of a session besides what it was told. */
-const VOLATILE = new Set(['id', 'object', 'type', 'expires_at', 'client_secret']);
+/**
+ * What a provider says of a session besides what it was told, and `tracing`: clients turn it on with their first frame,
+ * it says nothing to the model, and once it is on the provider lets nobody turn it off.
+ */
+const VOLATILE = new Set(['id', 'object', 'type', 'expires_at', 'client_secret', 'tracing']);
 
 export type Verdict = { kind: 'ours' } | { kind: 'restored' } | { kind: 'tampered'; fields: string[] };
 
