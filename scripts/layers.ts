@@ -15,7 +15,8 @@ export const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   '@parley/media': ['@parley/core', '@parley/transport'],
   '@parley/providers': ['@parley/core', '@parley/transport'],
   '@parley/realtime': ['@parley/core', '@parley/transport', '@parley/providers'],
-  '@parley/session': ['@parley/core', '@parley/transport', '@parley/providers'],
+  // The simulator is loaded where a call is held without a control plane and nobody named a provider.
+  '@parley/session': ['@parley/core', '@parley/transport', '@parley/providers', '@parley/simulator'],
   '@parley/client': ['@parley/core', '@parley/transport'],
   '@parley/turns': ['@parley/core'],
   '@parley/codex': ['@parley/core', '@parley/turns'],
@@ -33,6 +34,7 @@ export const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     '@parley/simulator',
     '@parley/server',
   ],
+  'create-parley': ['@parley/core'],
   '@parley/codegen': ['@parley/core'],
   // Its behaviour part runs the whole house around a live agent; session is for the testee of TypeScript alone.
   '@parley/conformance': ['@parley/core', '@parley/client', '@parley/session', '@parley/simulator', '@parley/server'],

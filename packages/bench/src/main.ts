@@ -4,6 +4,7 @@
 
 import { executions, starts } from './groups/http.ts';
 import { languages } from './groups/languages.ts';
+import { launcher } from './groups/launcher.ts';
 import { memory } from './groups/memory.ts';
 import { registration } from './groups/registration.ts';
 import { realtime } from './groups/realtime.ts';
@@ -16,6 +17,7 @@ const GROUPS: Record<string, (progress: (line: string) => void) => Promise<Metri
   relay,
   starts,
   executions,
+  launcher,
   memory,
   registration,
   languages,

@@ -1,6 +1,7 @@
 // What an application author begins with.
 
-import { LIMITS, NAME_PATTERN, ParleyError, type SchemaLike } from '@parley/core';
+import { LIMITS, NAME_PATTERN, ParleyError, type SchemaLike, type SessionDeclaration } from '@parley/core';
+import { type AgentCall, AgentCalls, type JoinedCall } from './call.ts';
 import type { Context } from './context.ts';
 import { declaredOn } from './decorators.ts';
 import {
@@ -48,6 +49,7 @@ export class Agent {
   readonly #options: AgentOptions;
   readonly #sessions = new Map<string, SessionDefinition>();
   readonly #functions = new Map<string, FunctionDefinition>();
+  readonly #calls: AgentCalls;
 
   /** @throws ParleyError `invalid_argument` when the name does not match `^[a-z][a-z0-9_-]{0,63}$`. */
   constructor(name: string, options: AgentOptions = {}) {
@@ -56,6 +58,7 @@ export class Agent {
     }
     this.name = name;
     this.#options = options;
+    this.#calls = new AgentCalls(this, { name, sessions: this.#sessions, functions: this.#functions });
   }
 
   /**
@@ -160,6 +163,41 @@ export class Agent {
   async serve(options: ServeOptions = {}): Promise<void> {
     const { signal, ...rest } = options;
     await serveUntilSignal(this.start(rest), signal);
+  }
+
+  /**
+   * A call of this agent. Nothing begins before `join`.
+   * @param type where a session of that name is declared, the call is held with it; else with the only one there is.
+   * @param id 1 to 128 characters without white space.
+   * @throws ParleyError `invalid_argument`.
+   */
+  createCall(type: string, id: string, options: { session?: string } = {}): AgentCall {
+    return this.#calls.create(type, id, options.session);
+  }
+
+  /** What the session declares that a call of this type is held with. @throws ParleyError `invalid_argument`. */
+  declarationFor(type: string): SessionDeclaration {
+    const { session } = this.createCall(type, 'none');
+    return (this.#sessions.get(session) as SessionDefinition).declaration;
+  }
+
+  /**
+   * Joins a call; the session's handler, where it has one, answers in it. An agent that was launched joins where its
+   * launcher says; by itself it holds the call in this process, straight with the provider that the session declares.
+   * @throws ParleyError `failed_precondition` while it is in another call, or where the provider is not set up.
+   */
+  join(call: AgentCall): Promise<JoinedCall> {
+    return this.#calls.join(call);
+  }
+
+  /** Resolves when the call that it joined has ended. @throws ParleyError the error that it ended with. */
+  finish(): Promise<void> {
+    return this.#calls.finish();
+  }
+
+  /** Gives the model a text as if the user had said it, and lets it answer. Resolves when it was taken. */
+  simpleResponse(text: string): Promise<void> {
+    return this.#calls.simpleResponse(text);
   }
 
   #function<S extends SchemaLike, Input, Output>(

@@ -12,10 +12,12 @@ const TSC = join(dirname(createRequire(import.meta.url).resolve('typescript/pack
 
 const PREAMBLE = `
 import { Agent, agent, reasoner, session, skill, stderrLog } from '@parley/session';
+import { AgentLauncher, Runner } from '@parley/session';
 import type { Context, RealtimeSession } from '@parley/session';
 import { z } from 'zod';
 declare const orders: Map<string, string>;
 declare const support: Agent;
+declare const launcher: AgentLauncher;
 declare const context: Context;
 declare class Support {}
 `;
@@ -29,7 +31,7 @@ function examplesIn(source: string): string[] {
 
 test('every public example compiles', async () => {
   const examples: string[] = [];
-  for (const file of await readdir(SRC)) {
+  for (const file of await readdir(SRC, { recursive: true })) {
     if (!file.endsWith('.ts') || file.includes('.test.')) continue;
     for (const body of examplesIn(await readFile(join(SRC, file), 'utf8'))) {
       examples.push(`${PREAMBLE}\nexport async function example() {\n${body}\n}\n`);

@@ -37,6 +37,8 @@ export interface AgentParts {
   name: string;
   sessions: ReadonlyMap<string, SessionDefinition>;
   functions: ReadonlyMap<string, FunctionDefinition>;
+  /** Sessions that this process holds, where that is more than the handlers which run here. */
+  sessionLoad?: () => number;
 }
 
 export interface AgentStatus {
@@ -212,7 +214,7 @@ export class AgentWorker implements LinkPeer {
   }
 
   heartbeat(): string {
-    const load = { executions: this.#executions.size, sessions: this.#sessions.size };
+    const load = { executions: this.#executions.size, sessions: this.#agent.sessionLoad?.() ?? this.#sessions.size };
     this.#results.repeatAll(this.#settings.repeatMs);
     return JSON.stringify({ type: 'agent.heartbeat', load } satisfies AgentFrame);
   }

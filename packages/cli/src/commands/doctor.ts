@@ -7,7 +7,7 @@ import { PROVIDER_ENVIRONMENT } from '@parley/providers';
 import type { Command } from 'commander';
 import { type Context, contextOf } from '../context.ts';
 import { describeFailure, exitCodeOf } from '../failure.ts';
-import { foundPlayer, foundProgram, foundRecorder } from '../machine-audio.ts';
+import { foundPlayer, foundProgram, foundRecorder } from '@parley/session/machine-audio';
 import { table, write, writeJson } from '../output.ts';
 import { foundCodex } from '../turn/backend.ts';
 

@@ -5,7 +5,7 @@ import { writeFileSync } from 'node:fs';
 import { type Call, PacedSink, ParleyError, SAMPLE_RATE, startCall } from '@parley/client';
 import type { Command } from 'commander';
 import { type Context, contextOf, seconds } from '../context.ts';
-import { foundPlayer, openPlayer, type Player } from '../machine-audio.ts';
+import { foundPlayer, openPlayer, type Player } from '@parley/session/machine-audio';
 import { note } from '../output.ts';
 import { untilSignal } from '../signals.ts';
 import { type TalkInput, type TalkInputOptions, talkInput } from '../talk/input.ts';

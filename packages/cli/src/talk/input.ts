@@ -2,7 +2,7 @@
 
 import { readFileSync } from 'node:fs';
 import { ParleyError, SAMPLE_RATE } from '@parley/client';
-import { foundRecorder, microphone } from '../machine-audio.ts';
+import { foundRecorder, microphone } from '@parley/session/machine-audio';
 import { stdinLines } from '../input.ts';
 import { note } from '../output.ts';
 

@@ -15,6 +15,10 @@ from .context import Context
 # errors, from the contract
 from .errors import ParleyError
 
+# one agent for each call
+from .launcher import AgentLauncher, LaunchedSession, Notice
+from .runner import Runner, ServeOptions
+
 # what a handler is given
 from .session import RealtimeSession, Spoken
 
@@ -32,16 +36,21 @@ from .workflow import fold_workflow, is_terminal
 __all__ = [
     "Agent",
     "AgentHandle",
+    "AgentLauncher",
     "AgentOptions",
     "AgentStatus",
     "BlockingContext",
     "BlockingSession",
     "Context",
     "FunctionOptions",
+    "LaunchedSession",
+    "Notice",
     "ParleyClient",
     "ParleyError",
     "RealtimeSession",
     "SessionState",
+    "Runner",
+    "ServeOptions",
     "Spoken",
     "Turn",
     "__version__",

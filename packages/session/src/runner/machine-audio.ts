@@ -3,12 +3,15 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { accessSync, constants } from 'node:fs';
 import { delimiter, join } from 'node:path';
-import { ParleyError, SAMPLE_RATE } from '@parley/client';
+import { ParleyError } from '@parley/core';
 
-interface AudioProgram {
+export interface AudioProgram {
   program: string;
   args: readonly string[];
 }
+
+/** Samples a second, of 16 bits, of one channel. */
+export const SAMPLE_RATE = 24_000;
 
 const RATE = String(SAMPLE_RATE);
 const SOX = ['-q', '-t', 'raw', '-e', 'signed-integer', '-b', '16', '-c', '1', '-r', RATE, '-'];

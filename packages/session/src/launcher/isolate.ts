@@ -1,0 +1,95 @@
+// Inside of the thread or process of one session: loads the author's module for what it declares, and runs the session.
+
+import { parentPort } from 'node:worker_threads';
+import { ParleyError } from '@parley/core';
+import { type FrameSocket, memorySocketPair } from '@parley/transport';
+import { withEvents } from '../local/local-client.ts';
+import type { Log, LogLevel } from '../log.ts';
+import { CallMetrics } from './call-metrics.ts';
+import type { IsolateOrder, IsolateReport } from './isolate-messages.ts';
+import { declaredLauncher } from './isolated.ts';
+import type { Unit } from './unit.ts';
+
+const tell = (report: IsolateReport): void => {
+  if (parentPort) parentPort.postMessage(report);
+  else if (process.connected) process.send?.(report);
+};
+
+const COUNTED = new Set(['turn.completed', 'response.started', 'response.completed', 'tool.completed']);
+
+let unit: Unit | null = null;
+const clients = new Map<number, FrameSocket>();
+
+async function begin({ order, module, launcher, aliveMs }: Extract<IsolateOrder, { type: 'begin' }>): Promise<void> {
+  setInterval(() => tell({ type: 'alive' }), aliveMs);
+  const at =
+    (level: LogLevel) =>
+    (message: string, fields?: Record<string, unknown>): void =>
+      tell({ type: 'log', level, message, fields });
+  const log: Log = { debug: at('debug'), info: at('info'), warn: at('warn'), error: at('error') };
+  await import(module);
+  // From here on it is watched: loading may take its time.
+  tell({ type: 'alive' });
+  const declared = declaredLauncher(launcher);
+  if (!declared) {
+    throw new ParleyError('failed_precondition', `${module} made no AgentLauncher when it was loaded in isolation`);
+  }
+  const metrics = new CallMetrics();
+  unit = declared.isolate(order, {
+    log,
+    active: () => tell({ type: 'active' }),
+    presence: (what) => tell({ type: 'presence', what }),
+    metrics: () => undefined,
+    entry: (entry) => {
+      metrics.event(entry);
+      if (COUNTED.has(entry.type)) tell({ type: 'metrics', report: metrics.report() });
+    },
+  });
+  const { reason, error } = await unit.ended;
+  tell({ type: 'metrics', report: metrics.report() });
+  tell({ type: 'ended', end: { reason, error: error?.toObject() ?? null } });
+}
+
+function attach({ client, wantsEvents }: Extract<IsolateOrder, { type: 'client.attach' }>): void {
+  const [ours, place] = memorySocketPair();
+  clients.set(client, ours);
+  ours.onFrame((frame) => tell({ type: 'client.frame', client, frame }));
+  ours.onClose(({ code, reason }) => {
+    clients.delete(client);
+    tell({ type: 'client.closed', client, code, reason });
+  });
+  try {
+    if (!unit) throw new ParleyError('failed_precondition', 'the session has not begun', { retryable: true });
+    unit.attach(wantsEvents ? withEvents(place) : place);
+  } catch (thrown) {
+    const error = ParleyError.from(thrown);
+    place.close(error.closeCode, error.message);
+  }
+}
+
+function take(order: IsolateOrder): void {
+  switch (order.type) {
+    case 'begin':
+      void begin(order).catch((thrown: unknown) => {
+        tell({ type: 'ended', end: { reason: 'failed', error: ParleyError.from(thrown).toObject() } });
+      });
+      return;
+    case 'notice':
+      return unit?.notice(order.notice);
+    case 'close':
+      return unit?.close(order.reason);
+    case 'client.attach':
+      return attach(order);
+    case 'client.frame':
+      return clients.get(order.client)?.send(typeof order.frame === 'string' ? order.frame : Buffer.from(order.frame));
+    case 'client.closed':
+      return clients.get(order.client)?.close(order.code, order.reason);
+  }
+}
+
+if (parentPort) parentPort.on('message', take);
+else {
+  process.on('message', take);
+  // Without its launcher nobody would end it.
+  process.on('disconnect', () => process.exit(1));
+}

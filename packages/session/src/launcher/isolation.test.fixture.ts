@@ -1,0 +1,37 @@
+// A program with one launcher, whose sessions do what their call is named after.
+
+import { Agent, AgentLauncher, type AgentLauncherOptions } from '@parley/session';
+
+export function launcherOf(options: Partial<AgentLauncherOptions> = {}): AgentLauncher {
+  return new AgentLauncher({
+    createAgent: () => new Agent('desk').session('voice', { provider: 'simulator', transport: 'websocket' }),
+    joinCall: async (agent, callType, callId, session) => {
+      if (callId === 'throws') throw new TypeError('thrown in joinCall');
+      if (callId === 'talks') {
+        await using _call = await agent.join(agent.createCall(callType, callId));
+        return await agent.finish();
+      }
+      session.active();
+      if (callId === 'crashes') {
+        setTimeout(() => {
+          throw new Error('thrown where nobody catches');
+        }, 5);
+      }
+      // A loop that never ends, as a bug would have it.
+      if (callId === 'blocks') setTimeout(() => blockFor(60_000), 20);
+      if (callId === 'stalls') setTimeout(() => blockFor(1_500), 20);
+      await new Promise((resolve) => session.signal.addEventListener('abort', resolve));
+    },
+    module: new URL(import.meta.url),
+    blockedMs: 3_000,
+    closeMs: 500,
+    ...options,
+  });
+}
+
+function blockFor(ms: number): void {
+  const end = performance.now() + ms;
+  while (performance.now() < end);
+}
+
+launcherOf();

@@ -1,0 +1,108 @@
+// Real threads, real processes, and a program that is watched from beside.
+
+import { spawn } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
+import { memorySocketPair } from '@parley/transport';
+import { describe, expect, onTestFinished, test } from 'vitest';
+import { launcherOf } from './isolation.test.fixture.ts';
+import { collected } from './launcher.test.support.ts';
+import type { Isolation } from './options.ts';
+
+// As it was built: a thread loads the program as Node does.
+const MODULE = new URL('../../dist/launcher/isolation.test.fixture.js', import.meta.url);
+
+function isolated(isolation: Isolation) {
+  const { log, lines } = collected();
+  const launcher = launcherOf({ isolation, module: MODULE, log });
+  onTestFinished(() => launcher.stop());
+  return { launcher, lines };
+}
+
+describe.each(['worker', 'process'] as const)('in a %s', (isolation) => {
+  test('a crash where nobody catches it ends its session, and its neighbour goes on', async () => {
+    const { launcher } = isolated(isolation);
+    const [crashes, neighbour] = await Promise.all([
+      launcher.launch({ callId: 'crashes' }),
+      launcher.launch({ callId: 'stays' }),
+    ]);
+    await neighbour?.active;
+    await crashes?.finished;
+    expect(crashes?.toJSON()).toMatchObject({ status: 'failed', error: { code: 'internal' } });
+    expect(crashes?.error?.message).toContain('of this session crashed');
+    expect(neighbour?.status).toBe('active');
+    await neighbour?.close('enough');
+    expect(neighbour).toMatchObject({ status: 'ended', reason: 'enough' });
+  });
+
+  test('a blocked loop is ended, the session is named, and its neighbour goes on', async () => {
+    const { launcher, lines } = isolated(isolation);
+    const [blocks, neighbour] = await Promise.all([
+      launcher.launch({ callId: 'blocks' }),
+      launcher.launch({ callId: 'stays' }),
+    ]);
+    await neighbour?.active;
+    await blocks?.finished;
+    expect(blocks?.reason).toBe('blocked');
+    expect(blocks?.error?.details).toMatchObject({ culprit: blocks?.id, call_id: 'blocks' });
+    expect(lines.find(({ message }) => message === 'an event loop is blocked')?.fields).toMatchObject({
+      culprit: blocks?.id,
+    });
+    expect(neighbour?.status).toBe('active');
+  });
+
+  test('what joinCall throws is told across', async () => {
+    const { launcher } = isolated(isolation);
+    const session = await launcher.launch({ callId: 'throws' });
+    await session.finished;
+    expect(session).toMatchObject({ status: 'failed' });
+    expect(session.error?.message).toBe('thrown in joinCall');
+  });
+
+  test('a client talks to an agent in there, and the call is counted here', async () => {
+    const { launcher } = isolated(isolation);
+    const session = await launcher.launch({ callId: 'talks' });
+    await session.active;
+    const [client, place] = memorySocketPair();
+    const types: string[] = [];
+    client.onFrame((frame) => types.push((JSON.parse(frame.toString()) as { type: string }).type));
+    launcher.attach(session.id, place);
+    await expect.poll(() => types[0]).toBe('session.created');
+    const content = [{ type: 'input_text', text: 'hello' }];
+    client.send(JSON.stringify({ type: 'conversation.item.create', item: { type: 'message', role: 'user', content } }));
+    client.send('{"type":"response.create"}');
+    await expect.poll(() => types.includes('response.done')).toBe(true);
+    client.close(1000);
+    await session.finished;
+    expect(session).toMatchObject({ status: 'ended', reason: 'client_left' });
+    expect(session.report()).toMatchObject({ turns: 1, responses: 1 });
+  });
+});
+
+test('in a shared loop the watchdog names the session that blocks it, and the place in the code', async () => {
+  const program = `
+    import { Runner } from '@parley/session';
+    import { launcherOf } from ${JSON.stringify(MODULE.href)};
+    const launcher = launcherOf({ isolation: 'shared', blockedMs: 300, drainMs: 100 });
+    const stop = new AbortController();
+    void new Runner({ launcher }).serve({ port: 0, signal: stop.signal, onListening: async () => {
+      while (launcher.unready !== null) await new Promise((resolve) => setImmediate(resolve));
+      const session = await launcher.launch({ callId: 'stalls' });
+      process.stdout.write(session.id);
+      setTimeout(() => stop.abort(), 2500);
+    } });`;
+  const child = spawn(process.execPath, ['--input-type=module', '-e', program], {
+    cwd: fileURLToPath(new URL('../..', import.meta.url)),
+    env: { ...process.env, PARLEY_URL: '' },
+  });
+  let out = '';
+  let err = '';
+  child.stdout.on('data', (chunk: Buffer) => (out += chunk.toString()));
+  child.stderr.on('data', (chunk: Buffer) => (err += chunk.toString()));
+  const code = await new Promise((resolve) => child.on('close', resolve));
+  const line = err.split('\n').find((text) => text.includes('"the event loop is blocked"'));
+  const told = JSON.parse(line ?? '{}') as { culprit: string; stack: string[] };
+  expect(told.culprit).toBe(out);
+  expect(told.stack.join(' ')).toMatch(/blockFor \(file:.*isolation\.test\.fixture\.js:\d+\)/);
+  expect(err).toContain('the event loop turns again');
+  expect(code).toBe(0);
+});
