@@ -18,11 +18,7 @@ const ENTRY = new URL(
 );
 
 /** Begins to watch; `blocked` is told once the loop turns again. Resolves, once it is watched, with what ends it. */
-export async function watchLoop(
-  blockedMs: number,
-  log: Log,
-  blocked: (report: Blocked) => void,
-): Promise<() => void> {
+export async function watchLoop(blockedMs: number, log: Log, blocked: (report: Blocked) => void): Promise<() => void> {
   const beats = new SharedArrayBuffer(4);
   const counter = new Int32Array(beats);
   const beat = setInterval(() => Atomics.add(counter, 0, 1), Math.max(1, blockedMs / 8));

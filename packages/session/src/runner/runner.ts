@@ -96,7 +96,11 @@ export class Runner {
       if (isolation === 'shared' && blockedMs > 0) {
         const { watchLoop } = await import('../launcher/watchdog.ts');
         unwatch = await watchLoop(blockedMs, log, ({ culprit, blocked_ms, stack }) =>
-          log.warn('the event loop turns again; it was blocked', { culprit, blocked_ms, at: stack.find((place) => !place.includes('(node:')) }),
+          log.warn('the event loop turns again; it was blocked', {
+            culprit,
+            blocked_ms,
+            at: stack.find((place) => !place.includes('(node:')),
+          }),
         );
       }
       // It answers /ready with 503 until it is warm.

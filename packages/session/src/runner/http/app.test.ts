@@ -105,7 +105,10 @@ test('over a limit a start is told the limit and when to come back, or waits for
 test('racing starts over HTTP keep the limit', async () => {
   const { ask } = await served({ maxSessionsPerCall: 1 });
   const answers = await Promise.all(Array.from({ length: 12 }, () => ask('POST', '/sessions', { call_id: 'one' })));
-  expect(answers.map(({ status }) => status).sort((a, b) => a - b)).toEqual([201, ...Array.from({ length: 11 }, () => 429)]);
+  expect(answers.map(({ status }) => status).sort((a, b) => a - b)).toEqual([
+    201,
+    ...Array.from({ length: 11 }, () => 429),
+  ]);
 });
 
 test('a joinCall that throws leaves a session that says so, and a waiting start answers with the error', async () => {
