@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { createAgent } from './desk.ts';
 
-test('it says where an order is', async () => {
+await test('it says where an order is', async () => {
   const desk = createAgent();
   await using call = await desk.join(desk.createCall('voice', 'test'));
   const found = await call.session.call<{ state: string }>('find_order', { order: '42' });

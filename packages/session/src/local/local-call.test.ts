@@ -159,3 +159,14 @@ test('a simulator is started where none is named, and a provider without a key s
     'provider openai is not set up: set OPENAI_API_KEY, or use the provider simulator, which needs no key',
   );
 });
+
+test('a session that is declared for WebRTC, or for another provider, is held over a WebSocket here', async () => {
+  const agent = desk().session('voice', { provider: 'openai', transport: 'websocket', model: 'gpt-realtime-2.1' });
+  const { until, simulator } = await held(agent, { provider: 'simulator' });
+  await using _ = simulator;
+  await using joined = await agent.join(agent.createCall('voice', 'call-6'));
+  expect(joined.session.declaration).toMatchObject({ provider: 'simulator', transport: 'websocket' });
+  expect(joined.session.declaration.model).toBeUndefined();
+  await joined.session.inject('hello', { respond: true });
+  expect(await until('response.completed')).toMatchObject({ text: 'You said: hello' });
+});

@@ -33,7 +33,7 @@ export class LocalHost implements CallHost {
     const { clock = systemClock, log = stderrLog('warn'), listener, provider, metadata = {} } = this.#options;
     const definition = agent.sessions.get(call.session);
     if (!definition) throw new ParleyError('not_found', `agent ${agent.name} has no session '${call.session}'`);
-    const declaration = provider === undefined ? definition.declaration : held(definition.declaration, provider);
+    const declaration = heldHere(definition.declaration, provider);
     const lease = await (this.#options.lease ?? ((name) => leaseModel(name, clock)))(declaration.provider);
     try {
       const session = new LocalSession({
@@ -61,8 +61,14 @@ export class LocalHost implements CallHost {
   }
 }
 
-/** The same session with another provider, for whoever asked for that. Its model and voice are the other one's. */
-function held(declaration: SessionDeclaration, provider: string): SessionDeclaration {
-  const { model: _model, voice: _voice, media: _media, ...rest } = declaration;
-  return parseDeclaration({ ...rest, provider, transport: 'websocket' });
+/**
+ * The session as it is held here: media flow through this process, whatever a control plane would do with them. Where
+ * another provider was asked for, its model and voice are that one's.
+ */
+function heldHere(declaration: SessionDeclaration, provider: string | undefined): SessionDeclaration {
+  const { model, voice, media: _media, ...rest } = declaration;
+  const other = provider !== undefined && provider !== declaration.provider;
+  if (!other && declaration.transport !== 'webrtc') return declaration;
+  const own = other ? {} : { ...(model !== undefined && { model }), ...(voice !== undefined && { voice }) };
+  return parseDeclaration({ ...rest, ...own, provider: provider ?? declaration.provider, transport: 'websocket' });
 }

@@ -203,6 +203,7 @@ export class LocalSession {
     const { signal } = this.#connecting;
     try {
       const connection = await model.connect({
+        transport: declaration.transport,
         model: declaration.model ?? row?.default_model ?? '',
         voice: declaration.voice ?? row?.default_voice ?? '',
         instructions: declaration.instructions,
