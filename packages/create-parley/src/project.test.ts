@@ -58,7 +58,7 @@ test('a project in TypeScript has what a project needs, under its own name', () 
     'README.md',
     'agent.ts',
     'compose.yaml',
-    'desk.test.ts',
+    'desk-test.ts',
     'desk.ts',
     'package.json',
   ]);

@@ -7,7 +7,14 @@ import type { Notice } from './vigil.ts';
 
 /** What the launcher says. */
 export type IsolateOrder =
-  | { type: 'begin'; order: UnitOrder; module: string; launcher: number; aliveMs: number }
+  | {
+      type: 'begin';
+      order: UnitOrder;
+      module: string;
+      launcher: number;
+      aliveMs: number;
+      simulatorUrl?: string | undefined;
+    }
   | { type: 'notice'; notice: Notice }
   | { type: 'close'; reason: string }
   | { type: 'client.attach'; client: number; wantsEvents: boolean }

@@ -3,7 +3,7 @@
 import { parentPort } from 'node:worker_threads';
 import { ParleyError } from '@parley/core';
 import { type FrameSocket, memorySocketPair } from '@parley/transport';
-import { withEvents } from '../local/local-client.ts';
+import { withEvents } from '../local/event-sockets.ts';
 import type { Log, LogLevel } from '../log.ts';
 import { CallMetrics } from './call-metrics.ts';
 import type { IsolateOrder, IsolateReport } from './isolate-messages.ts';
@@ -20,7 +20,15 @@ const COUNTED = new Set(['turn.completed', 'response.started', 'response.complet
 let unit: Unit | null = null;
 const clients = new Map<number, FrameSocket>();
 
-async function begin({ order, module, launcher, aliveMs }: Extract<IsolateOrder, { type: 'begin' }>): Promise<void> {
+async function begin({
+  order,
+  module,
+  launcher,
+  aliveMs,
+  simulatorUrl,
+}: Extract<IsolateOrder, { type: 'begin' }>): Promise<void> {
+  // One simulator serves all: native modules that it loads would not bear to end with a thread.
+  if (simulatorUrl !== undefined) process.env['PARLEY_SIMULATOR_URL'] = simulatorUrl;
   setInterval(() => tell({ type: 'alive' }), aliveMs);
   const at =
     (level: LogLevel) =>

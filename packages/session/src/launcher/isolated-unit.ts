@@ -7,7 +7,7 @@ import { type ChildProcess, fork } from 'node:child_process';
 import { Worker } from 'node:worker_threads';
 import { ParleyError } from '@parley/core';
 import type { Clock, FrameSocket } from '@parley/transport';
-import { wantsEvents } from '../local/local-client.ts';
+import { wantsEvents } from '../local/event-sockets.ts';
 import type { IsolateOrder, IsolateReport } from './isolate-messages.ts';
 import { ISOLATED } from './isolated.ts';
 import type { Unit, UnitEnd, UnitOrder, UnitPorts } from './unit.ts';
@@ -22,6 +22,8 @@ export interface IsolationParts {
   blockedMs: number;
   closeMs: number;
   clock: Clock;
+  /** Where the simulator is, if one is needed; it is not run inside. */
+  simulatorUrl: Promise<string | undefined>;
 }
 
 /** A thread or a process, as far as it matters here. */
@@ -65,14 +67,19 @@ export class IsolatedUnit implements Unit {
       gone: (error) => this.#end({ reason: 'failed', error }),
     };
     this.#place = parts.kind === 'worker' ? thread(parts, hearing) : processOf(parts, hearing);
-    const { module, launcher, blockedMs } = parts;
-    this.#place.post({
-      type: 'begin',
-      order,
-      module,
-      launcher,
-      aliveMs: Math.max(1, Math.floor(blockedMs / SIGNS)) || 1_000,
-    });
+    void this.#begin();
+  }
+
+  async #begin(): Promise<void> {
+    const { module, launcher, blockedMs, simulatorUrl } = this.#parts;
+    const aliveMs = blockedMs > 0 ? Math.max(1, Math.floor(blockedMs / SIGNS)) : 1_000;
+    try {
+      const url = await simulatorUrl;
+      this.#post({ type: 'begin', order: this.#order, module, launcher, aliveMs, simulatorUrl: url });
+    } catch (thrown) {
+      // An input that cannot be cloned, or a simulator that did not start.
+      this.#end({ reason: 'failed', error: ParleyError.from(thrown) });
+    }
   }
 
   get ended(): Promise<UnitEnd> {

@@ -89,6 +89,7 @@ export class AgentLauncher {
   #warmedUp = false;
   #warming: Promise<void> | null = null;
   #probe: Agent | null = null;
+  #simulator: Promise<{ url: string; release: () => void }> | null = null;
 
   /** @throws ParleyError `invalid_argument` naming the option. */
   constructor(options: AgentLauncherOptions) {
@@ -341,8 +342,19 @@ export class AgentLauncher {
       blockedMs,
       closeMs,
       clock,
+      simulatorUrl: this.#simulatorUrl(),
     };
     return new IsolatedUnit(order, parts, ports);
+  }
+
+  /** The simulator of isolated sessions, where their agents need one and the environment names none. */
+  async #simulatorUrl(): Promise<string | undefined> {
+    if (process.env['PARLEY_SIMULATOR_URL']) return undefined;
+    const providers = [...partsOf(await this.probe()).sessions.values()].map(({ declaration }) => declaration.provider);
+    if ((this.#settings.provider ?? 'simulator') !== 'simulator') return undefined;
+    if (this.#settings.provider === undefined && !providers.includes('simulator')) return undefined;
+    this.#simulator ??= import('../local/local-model.ts').then(({ leaseSimulator }) => leaseSimulator(process.env));
+    return `${(await this.#simulator).url}/v1`;
   }
 
   /** For the thread or process of one session: runs it there. */
@@ -486,6 +498,8 @@ export class AgentLauncher {
 
   #stopped(): void {
     this.#phase = 'stopped';
+    // One that did not start was told to the sessions that wanted it.
+    void this.#simulator?.then(({ release }) => release()).catch(() => undefined);
     this.#pool.close();
     for (const timer of this.#retention.values()) timer.cancel();
     this.#retention.clear();

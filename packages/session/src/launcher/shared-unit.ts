@@ -8,7 +8,6 @@ import { type EventRecord, ParleyError } from '@parley/core';
 import type { Clock, FrameSocket } from '@parley/transport';
 import type { Agent } from '../agent.ts';
 import { type CallHost, holdCallsAt, type HostedCall } from '../call.ts';
-import { LocalHost } from '../local/local-host.ts';
 import type { ModelLease } from '../local/local-model.ts';
 import { withFields } from '../log.ts';
 import type { AgentLauncherOptions, LaunchContext } from './options.ts';
@@ -138,9 +137,9 @@ export class SharedUnit implements Unit {
   #host(): CallHost {
     const { sessionId, metadata, provider } = this.#order;
     const { clock, leaseModel, host } = this.#parts;
-    const inner =
-      host ??
-      new LocalHost({
+    // Loaded when a call is held here: an agent of a control plane needs neither providers nor their sockets.
+    const local = async (): Promise<CallHost> =>
+      new (await import('../local/local-host.ts')).LocalHost({
         sessionId,
         metadata,
         provider,
@@ -151,6 +150,7 @@ export class SharedUnit implements Unit {
       });
     return {
       join: async (agent, call) => {
+        const inner = host ?? (await local());
         this.#abort.signal.throwIfAborted();
         const hosted = await inner.join(agent, call);
         this.#hosted = hosted;

@@ -11,6 +11,7 @@ import {
 } from '@parley/core';
 import { clientFrameProblem, type ModelMedia } from '@parley/providers';
 import type { FrameClose, FrameSocket } from '@parley/transport';
+import { wantsEvents } from './event-sockets.ts';
 
 export interface LocalClientOptions {
   allowed: readonly ClientEventName[];
@@ -113,16 +114,4 @@ export class LocalClient {
     socket.close(error.closeCode, error.message);
     this.#options.detached(socket.id, { code: error.closeCode, reason: error.message });
   }
-}
-
-const eventSockets = new WeakSet<FrameSocket>();
-
-/** Marks a client that is told the entries of the log too. */
-export function withEvents(socket: FrameSocket): FrameSocket {
-  eventSockets.add(socket);
-  return socket;
-}
-
-export function wantsEvents(socket: FrameSocket): boolean {
-  return eventSockets.has(socket);
 }

@@ -37,7 +37,8 @@ export async function leaseModel(
   return { model: createModel('simulator', { base_url: `${url}/v1` }, { clock }), release };
 }
 
-async function leaseSimulator(env: NodeJS.ProcessEnv): Promise<{ url: string; release: () => void }> {
+/** A simulator in this process, for whoever named none; the last one who gives it back ends it. */
+export async function leaseSimulator(env: NodeJS.ProcessEnv): Promise<{ url: string; release: () => void }> {
   shared ??= { running: startedSimulator(env), users: 0 };
   const simulator = shared;
   simulator.users += 1;

@@ -5,7 +5,7 @@ import { createInterface } from 'node:readline';
 import { newId, ParleyError } from '@parley/core';
 import { memorySocketPair, systemClock } from '@parley/transport';
 import type { AgentLauncher } from '../launcher/launcher.ts';
-import { withEvents } from '../local/local-client.ts';
+import { withEvents } from '../local/event-sockets.ts';
 import { ConsoleCall, type ConsoleScreen } from './console/console-call.ts';
 import { Recording } from './console/recording.ts';
 import { Screen } from './console/screen.ts';

@@ -6,7 +6,7 @@ import { PARLEY_EVENTS_SUBPROTOCOL, ParleyError, TOKEN_SUBPROTOCOL_PREFIX } from
 import { acceptFrameSocket, frameServerOptions } from '@parley/transport';
 import { WebSocketServer } from 'ws';
 import type { AgentLauncher } from '../../launcher/launcher.ts';
-import { withEvents } from '../../local/local-client.ts';
+import { withEvents } from '../../local/event-sockets.ts';
 import type { ClientTokens } from './client-tokens.ts';
 
 const PATH = /^(?:\/v1)?\/sessions\/([^/]+)\/realtime$/;
