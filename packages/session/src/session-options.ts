@@ -48,7 +48,7 @@ export interface SessionOptions {
   instructions?: string;
   language?: string;
   /** Default audio and text. */
-  modalities?: ('audio' | 'text' | 'image')[];
+  modalities?: readonly ('audio' | 'text' | 'image')[];
   /** Who answers a turn. Default: `handler` when a handler is given, else `model`. */
   responder?: 'model' | 'handler';
   /** What the live model may call: `agent.function`, or the bare name of a function of this agent. */
