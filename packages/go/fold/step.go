@@ -276,7 +276,9 @@ func (s *stepping) turnRequested() {
 	} else if s.Phase == "live" && s.Creating != nil {
 		s.send(contract.CancelCommand{Type: "cancel"})
 	}
-	s.interrupted(nil)
+	if s.interruptible() {
+		s.interrupted(nil)
+	}
 }
 
 // updated tells the model what was changed. Only what was resolved at the start can be enabled: an update narrows the
