@@ -101,8 +101,12 @@ function override(files: Readonly<Record<string, string>>): Record<string, strin
   return Object.fromEntries(Object.keys(files).map((name) => [name, `$${name}`]));
 }
 
+/** Peers that are started and never imported: a program of 170 MB is no part of what is looked at here. */
+const PROGRAMS = ['@openai/codex'];
+
 function peers(tarballs: readonly Tarball[]): Record<string, string> {
-  return Object.assign({}, ...tarballs.map(({ pkg }) => pkg.peerDependencies ?? {})) as Record<string, string>;
+  const all = tarballs.flatMap(({ pkg }) => Object.entries(pkg.peerDependencies ?? {}));
+  return Object.fromEntries(all.filter(([name]) => !PROGRAMS.includes(name)));
 }
 
 /** What can be imported of a package: `@parley/core`, `@parley/simulator/speech`. */

@@ -210,7 +210,7 @@ test('a bare offer with a client secret is a call of its target', async () => {
 });
 
 test('offers that cannot be answered are refused, and leave no session behind', async () => {
-  const post = async (body: BodyInit, headers: Record<string, string> = {}, query = '') => {
+  const post = async (body: NonNullable<RequestInit['body']>, headers: Record<string, string> = {}, query = '') => {
     const response = await fetch(`${house.server.url}/v1/realtime/calls${query}`, {
       method: 'POST',
       headers: { authorization: `Bearer ${KEY}`, ...headers },

@@ -44,7 +44,9 @@ afterAll(() => house[Symbol.asyncDispose]());
 async function call(page: Chromium['page'], secret: string, url: string): Promise<void> {
   await page.evaluate(
     async ([apiKey, baseUrl]) => {
-      const { OpenAIRealtimeWebRTC, RealtimeAgent, RealtimeSession } = (window as never)['OpenAIAgentsRealtime'] as {
+      const { OpenAIRealtimeWebRTC, RealtimeAgent, RealtimeSession } = (globalThis as never)[
+        'OpenAIAgentsRealtime'
+      ] as {
         OpenAIRealtimeWebRTC: new (options: object) => unknown;
         RealtimeAgent: new (options: object) => unknown;
         RealtimeSession: new (
@@ -62,7 +64,7 @@ async function call(page: Chromium['page'], secret: string, url: string): Promis
       session.on('error', (error) =>
         kept.errors.push(String((error as { error?: { message?: string } }).error?.message ?? error)),
       );
-      Object.assign(window, { kept, session });
+      Object.assign(globalThis, { kept, session });
       await session.connect({ apiKey });
     },
     [secret, `${url}/v1/realtime/calls`],
@@ -134,7 +136,7 @@ test('speech over an answer cuts it, in the page and for the model', async () =>
   await call(browser.page, await secretOf('support.voice'), house.server.url);
   const created = (await seen(browser.page, ({ type }) => type === 'session.created'))['session'] as { id: string };
   await browser.page.evaluate(
-    (text) => ((window as never)['session'] as { sendMessage: (text: string) => void }).sendMessage(text),
+    (text) => ((globalThis as never)['session'] as { sendMessage: (text: string) => void }).sendMessage(text),
     STORY,
   );
   const { response_id } = await seen(browser.page, ({ type }) => type === 'output_audio_buffer.started');
