@@ -28,7 +28,7 @@ test('session may not import server, declared or not', () => {
   const sources = [{ path: 'src/agent.ts', text: `import { listen } from '@parley/server';` }];
   expect(violations(session, sources, workspace)).toEqual([
     '@parley/session may not depend on @parley/server',
-    'packages/session/src/agent.ts imports @parley/server; @parley/session may import @parley/core, @parley/transport, @parley/providers',
+    'packages/session/src/agent.ts imports @parley/server; @parley/session may import @parley/core, @parley/transport, @parley/providers, @parley/simulator',
   ]);
 });
 
