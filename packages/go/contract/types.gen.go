@@ -672,6 +672,12 @@ type ResponsePlayedEvent struct {
 	ResponseID string `json:"response_id"`
 }
 
+// ResponseRequestedEvent: The model is asked for an answer without being told anything more.
+type ResponseRequestedEvent struct {
+	Type string `json:"type"`
+	By   string `json:"by"`
+}
+
 // ResponseStartedEvent: The model began to answer.
 type ResponseStartedEvent struct {
 	Type       string  `json:"type"`
@@ -821,7 +827,7 @@ type SessionDrainingEvent struct {
 }
 
 // SessionEvent is a part of the contract.
-// One of SessionCreatedEvent, SessionUpdatedEvent, SessionDrainingEvent, SessionClosingEvent, SessionClosedEvent, ProviderConnectedEvent, ProviderDisconnectedEvent, ProviderFailedEvent, ProviderRenewedEvent, CallOfferedEvent, CallCreatedEvent, CallFailedEvent, CallEndedEvent, MediaConnectedEvent, SidebandAttachedEvent, SidebandLostEvent, SessionTamperedEvent, SessionRestoredEvent, ProviderReconnectingEvent, ClientAttachedEvent, ClientDetachedEvent, ClientRejectedEvent, HandlerAttachedEvent, HandlerDetachedEvent, HandlerCompletedEvent, HandlerFailedEvent, TurnRequestedEvent, SpeechStartedEvent, SpeechStoppedEvent, TurnStartedEvent, TurnCompletedEvent, TranscriptCompletedEvent, ResponseStartedEvent, ResponseCompletedEvent, ResponseInterruptedEvent, ResponsePlayedEvent, InterruptionRequestedEvent, ItemTruncatedEvent, SayRequestedEvent, SayCompletedEvent, InputInjectedEvent, ToolCalledEvent, ToolRejectedEvent, ToolDispatchedEvent, ToolCompletedEvent, ToolAnsweredEvent, LimitReachedEvent, TimerFiredEvent, told apart by "type".
+// One of SessionCreatedEvent, SessionUpdatedEvent, SessionDrainingEvent, SessionClosingEvent, SessionClosedEvent, ProviderConnectedEvent, ProviderDisconnectedEvent, ProviderFailedEvent, ProviderRenewedEvent, CallOfferedEvent, CallCreatedEvent, CallFailedEvent, CallEndedEvent, MediaConnectedEvent, SidebandAttachedEvent, SidebandLostEvent, SessionTamperedEvent, SessionRestoredEvent, ProviderReconnectingEvent, ClientAttachedEvent, ClientDetachedEvent, ClientRejectedEvent, HandlerAttachedEvent, HandlerDetachedEvent, HandlerCompletedEvent, HandlerFailedEvent, TurnRequestedEvent, SpeechStartedEvent, SpeechStoppedEvent, TurnStartedEvent, TurnCompletedEvent, TranscriptCompletedEvent, ResponseStartedEvent, ResponseCompletedEvent, ResponseInterruptedEvent, ResponsePlayedEvent, InterruptionRequestedEvent, ItemTruncatedEvent, SayRequestedEvent, SayCompletedEvent, InputInjectedEvent, ResponseRequestedEvent, ToolCalledEvent, ToolRejectedEvent, ToolDispatchedEvent, ToolCompletedEvent, ToolAnsweredEvent, LimitReachedEvent, TimerFiredEvent, told apart by "type".
 type SessionEvent = json.RawMessage
 
 // SessionEventFrame: An entry of the log that a handler needs.

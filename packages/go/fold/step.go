@@ -135,6 +135,11 @@ func (s *stepping) take(entry Record) error {
 		return handle(entry, s.sayRequested)
 	case "input.injected":
 		return handle(entry, s.injected)
+	case "response.requested":
+		s.RespondWanted = true
+		s.idle()
+		s.connect()
+		s.flush()
 	case "tool.called":
 		return handle(entry, s.toolCalled)
 	case "tool.rejected":

@@ -37,7 +37,7 @@ export interface ModelSessionOptions {
   resume_handle?: string | undefined;
   /** Of a call: how long it may be without its sideband. */
   sideband_ms?: number | undefined;
-  /** What only this provider knows, in its own words (for OpenAI fields of `session`): merged over the rest. */
+  /** What only this provider knows, in its own words (for OpenAI fields of `session`): merged over the rest, `tools` after the functions. */
   settings?: Readonly<Record<string, unknown>> | undefined;
   /** Aborts the connecting, not the connection. */
   signal?: AbortSignal | undefined;

@@ -4,6 +4,7 @@ import { ParleyError } from '@parley/core';
 import type { MaybePromise, RunContext } from './context.ts';
 import type { RealtimeInputGuardrail, RealtimeOutputGuardrail } from './guard/guardrail.ts';
 import type { Handoff } from './handoff.ts';
+import type { HostedMCPTool } from './hosted-mcp.ts';
 import type { MCPServer } from './mcp.ts';
 import type { RealtimeTool } from './tool.ts';
 
@@ -21,7 +22,8 @@ export interface RealtimeAgentOptions<C = unknown> {
   name: string;
   /** Text, or what makes it for a run; it is made again whenever this agent takes over. */
   instructions?: string | ((context: RunContext<C>) => MaybePromise<string>);
-  tools?: readonly RealtimeTool[];
+  /** Functions of this process, and servers of tools that the provider calls by itself. */
+  tools?: readonly (RealtimeTool | HostedMCPTool)[];
   /** Agents that this one may hand the conversation to. A function, where two name each other. */
   handoffs?: readonly (RealtimeAgent<C> | Handoff<C>)[] | (() => readonly (RealtimeAgent<C> | Handoff<C>)[]);
   /** What the model is told of this agent where it may hand over to it. */
@@ -52,7 +54,7 @@ export interface StoredPrompt {
 export class RealtimeAgent<C = unknown> {
   readonly name: string;
   readonly instructions: NonNullable<RealtimeAgentOptions<C>['instructions']>;
-  readonly tools: readonly RealtimeTool[];
+  readonly tools: readonly (RealtimeTool | HostedMCPTool)[];
   readonly handoffDescription: string;
   readonly voice: string | undefined;
   readonly mcpServers: readonly MCPServer[];

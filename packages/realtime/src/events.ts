@@ -4,6 +4,7 @@
 import type { ErrorObject, ParleyError, Usage } from '@parley/core';
 import type { RealtimeAgent } from './agent.ts';
 import type { RealtimeItem } from './history/item.ts';
+import type { HostedMCPTool } from './hosted-mcp.ts';
 import type { RealtimeTool } from './tool.ts';
 
 /** Why a session is over. */
@@ -32,6 +33,8 @@ export interface ToolApprovalItem {
   arguments: string;
   /** As the tool would be given them. */
   input: unknown;
+  /** The MCP server at the provider that would be called; absent for functions of this process. */
+  serverLabel?: string;
 }
 
 export interface GuardrailTripped {
@@ -98,7 +101,8 @@ export interface RealtimeEventFields {
     error?: ErrorObject;
     durationMs: number;
   };
-  tool_approval_requested: { agent: Any; tool: RealtimeTool; approvalItem: ToolApprovalItem };
+  /** `tool` is null where no agent declared the server that asks. */
+  tool_approval_requested: { agent: Any; tool: RealtimeTool | HostedMCPTool | null; approvalItem: ToolApprovalItem };
   /** Sound of the model, in the output format of the session. */
   audio: { data: Buffer; itemId: string; contentIndex: number; responseId: string };
   audio_start: AudioDone;
@@ -130,6 +134,16 @@ export interface RealtimeEventFields {
   /** What one answer cost, and all so far. Tokens, or seconds where the provider bills those. */
   usage: { usage: Usage; total: Usage; responseId?: string };
   mcp_tools_changed: { server: string; tools: string[] };
+  /** The provider has called a tool of an MCP server by itself. `output` is null where it failed. */
+  mcp_call_completed: {
+    agent: Any;
+    itemId: string;
+    serverLabel: string;
+    name: string;
+    arguments: string;
+    output: string | null;
+    error?: string;
+  };
   limit_reached: { limit: string; value: number };
   /** Something went wrong and the session goes on. Without a listener it is told to nobody, and harms nobody. */
   error: { error: ParleyError; source: 'provider' | 'tool' | 'guardrail' | 'listener' | 'hook' | 'session' };

@@ -22,6 +22,9 @@ export interface IncomingOptions {
   /** The user's words are known. */
   understood(itemId: string, words: string): void;
   sessionChanged(session: Wire): void;
+  /** An item of an MCP server that the provider calls by itself. */
+  hosted(item: Wire, done: boolean): void;
+  hostedFailed(itemId: string): void;
 }
 
 const DELTA = Buffer.from('"delta":"');
@@ -91,6 +94,8 @@ export class Incoming {
         history.delete(itemId);
         sends.taken(`deleted:${itemId}`);
         return;
+      case 'mcp_list_tools.failed':
+        return this.#options.hostedFailed(itemId);
       case 'conversation.item.truncated':
         return this.#truncated(itemId, event);
       case 'conversation.item.input_audio_transcription.delta':
@@ -152,9 +157,11 @@ export class Incoming {
     const place = placed && (previous === null || typeof previous === 'string') ? previous : undefined;
     this.#options.history.put(item, place, done ? 'completed' : 'in_progress');
     const id = text(item['id']) ?? '';
+    const type = text(item['type']) ?? '';
+    if (type.startsWith('mcp_')) this.#options.hosted(item, done);
     if (placed) {
       if (this.#options.sends.waiting) this.#options.sends.taken(`item:${id}`);
-    } else if (done && item['type'] === 'function_call' && this.#options.history.isOtherCall(id)) {
+    } else if (done && type === 'function_call' && this.#options.history.isOtherCall(id)) {
       const callId = text(item['call_id']) ?? '';
       const error = new ParleyError('already_exists', `the model used call id '${callId}' for two different calls`, {
         details: { boundary: 'session -> provider', call_id: callId },
@@ -241,6 +248,7 @@ const KNOWN: ReadonlySet<string> = new Set([
   'input_audio_buffer.timeout_triggered',
   'input_audio_buffer.dtmf_event_received',
   'rate_limits.updated',
+  'mcp_list_tools.failed',
   'error',
 ]);
 

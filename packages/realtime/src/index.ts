@@ -32,6 +32,7 @@ export {
   tool,
   type ToolOptions,
 } from './tool.ts';
+export { type HostedMCPTool, hostedMcpTool, type HostedMCPToolOptions } from './hosted-mcp.ts';
 export { type MCPClient, type MCPServer, mcpServer, type MCPToolInfo } from './mcp.ts';
 // guardrails
 export type {

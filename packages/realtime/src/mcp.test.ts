@@ -72,8 +72,10 @@ test('a list that changes reaches the model, and a server that cannot be had say
   expect(closed).toBe(1);
 
   const absent: MCPServer = { ...server, listTools: () => Promise.reject(new Error('refused')) };
-  await expect(started(new RealtimeAgent({ name: 'desk', mcpServers: [absent] }))).rejects.toMatchObject({
+  await expect(started(new RealtimeAgent({ name: 'desk', mcpServers: [server, absent] }))).rejects.toMatchObject({
     code: 'unavailable',
     message: "MCP server 'moody' could not be used: refused",
   });
+  // What was connected before it is let go, once.
+  expect(closed).toBe(2);
 });

@@ -88,6 +88,8 @@ export interface RealtimeRunConfig<C = unknown> {
   toolExecution?: {
     /** Run input guardrails of a tool before its approval is asked for too. Default false. */
     preApprovalInputGuardrails?: boolean;
+    /** Ask the model for an answer when the provider has called a tool of an MCP server by itself. Default true. */
+    respondToHostedCalls?: boolean;
   };
   toolErrorFormatter?: ToolErrorFormatter;
   /** Keep the sound of answers in the history, up to `limits.historyAudioBytes`. Default false. */

@@ -15,7 +15,7 @@ const run = promisify(execFile);
 
 const PREAMBLE = `
 import { RealtimeAgent, RealtimeRunner, RealtimeSession, PlaybackTracker, TelephonyMarks, backgroundResult,
-  defineToolInputGuardrail, handoff, mcpServer, replayPlan, tool } from '@parley/realtime';
+  defineToolInputGuardrail, handoff, hostedMcpTool, mcpServer, replayPlan, tool } from '@parley/realtime';
 import { ScriptedModel, VirtualTime, recordTape } from '@parley/realtime/testing';
 import { z } from 'zod';
 declare const agent: RealtimeAgent, billing: RealtimeAgent, runner: RealtimeRunner, session: RealtimeSession;

@@ -4,6 +4,7 @@ import { ParleyError, type ResolvedTool } from '@parley/core';
 import type { RealtimeAgent, StoredPrompt } from './agent.ts';
 import type { RunContext } from './context.ts';
 import { type Handoff, handoff } from './handoff.ts';
+import type { HostedMCPTool } from './hosted-mcp.ts';
 import { type MCPServer, mcpTools } from './mcp.ts';
 import type { RealtimeTool } from './tool.ts';
 
@@ -18,6 +19,8 @@ export interface Snapshot {
   readonly prompt: StoredPrompt | undefined;
   readonly resolved: ResolvedTool[];
   readonly bound: ReadonlyMap<string, Bound>;
+  /** Servers of tools that the provider calls by itself. */
+  readonly hosted: readonly HostedMCPTool[];
 }
 
 /** Answers whose snapshot is remembered. */
@@ -85,7 +88,15 @@ export class Roster {
       bound.set(name, one);
       resolved.push({ name, target: one.target, kind: 'skill', ...tool });
     };
-    const tools = [...agent.tools];
+    const tools = agent.tools.filter((one) => one.type === 'function');
+    const hosted = agent.tools.filter((one) => one.type === 'hosted_mcp');
+    const twice = hosted.find((one, at) => hosted.findIndex((other) => other.serverLabel === one.serverLabel) !== at);
+    if (twice) {
+      throw new ParleyError(
+        'invalid_argument',
+        `agent '${agent.name}' has two MCP servers labelled '${twice.serverLabel}'`,
+      );
+    }
     for (const server of agent.mcpServers) tools.push(...(await this.#mcp.of(server)));
     const usable = await Promise.all(tools.map(async (tool) => tool.internal.isEnabled(context)));
     for (const [at, tool] of tools.entries()) {
@@ -115,6 +126,7 @@ export class Roster {
       prompt: typeof prompt === 'function' ? await prompt(context) : prompt,
       resolved,
       bound,
+      hosted,
     };
   }
 

@@ -1,5 +1,6 @@
 // Begins sessions of an agent. Any number of them at once, each with a connection of its own.
 
+import { ParleyError } from '@parley/core';
 import { systemClock } from '@parley/transport';
 import type { RealtimeAgent } from './agent.ts';
 import type { RealtimeRunnerOptions, RealtimeRunOptions } from './options.ts';
@@ -33,7 +34,10 @@ export class RealtimeRunner<C = unknown> {
    * `cancelled` by the signal.
    */
   async run(options: RealtimeRunOptions<C> = {}): Promise<RealtimeSession<C>> {
-    options.signal?.throwIfAborted();
+    const { signal } = options;
+    if (signal?.aborted) {
+      throw new ParleyError('cancelled', 'the signal was aborted before the session began', { cause: signal.reason });
+    }
     const session = new RealtimeSession<C>({
       agent: this.startingAgent,
       source: this.#options.model,

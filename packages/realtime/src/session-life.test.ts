@@ -214,6 +214,10 @@ describe('the end', () => {
     expect(await session.closed).toEqual({ reason: 'closed' });
     await expect(
       new RealtimeRunner(desk, { model: scripted.model }).run({ clock: time, signal: abort.signal }),
-    ).rejects.toMatchObject({ name: 'AbortError' });
+    ).rejects.toMatchObject({ code: 'cancelled' });
+    const during = new AbortController();
+    const connecting = new RealtimeRunner(desk, { model: scripted.model }).run({ clock: time, signal: during.signal });
+    during.abort();
+    await expect(connecting).rejects.toMatchObject({ code: 'cancelled' });
   });
 });

@@ -109,6 +109,11 @@ export class RealtimeSession<C = unknown> implements AsyncDisposable {
     this.#engine.interrupt();
   }
 
+  /** Asks the model for an answer without telling it anything more; once the present answer is over, where there is one. */
+  respond(): void {
+    this.#engine.respond();
+  }
+
   /**
    * Has the model speak these words and no others. Resolves when they were heard or cut.
    * @throws ParleyError when the provider refused, or the session ended.

@@ -38,6 +38,8 @@ test('session, turn, answer and tool, in the words of the GenAI conventions and 
   expect(root?.attributes).toMatchObject({
     'gen_ai.operation.name': 'invoke_agent',
     'gen_ai.agent.name': 'desk',
+    'gen_ai.provider.name': 'openai',
+    'gen_ai.request.model': 'gpt-realtime-2.1',
     'gen_ai.conversation.id': session.id,
     'gen_ai.usage.input_tokens': 20,
     'gen_ai.usage.output_tokens': 40,
@@ -46,6 +48,7 @@ test('session, turn, answer and tool, in the words of the GenAI conventions and 
   });
   const children = spans.filter((span) => span !== root);
   expect(children.map(({ name }) => name).toSorted()).toEqual(['chat desk', 'chat desk', 'execute_tool look', 'turn']);
+  for (const span of children) expect(span.attributes['gen_ai.provider.name']).toBe('openai');
   const trace = root?.spanContext().traceId;
   for (const span of children) expect(span.spanContext().traceId).toBe(trace);
   const tool_ = spans.find(({ name }) => name === 'execute_tool look');

@@ -14,10 +14,16 @@ export interface Telemetry {
 
 export interface Traced {
   sessionId: string;
-  provider: string;
-  model: string;
   agent: string;
 }
+
+/** Names of providers as the conventions have them, where ours are others. */
+const PROVIDER_NAMES: Readonly<Record<string, string>> = {
+  azure_openai: 'azure.ai.openai',
+  gemini: 'gcp.gemini',
+  openai_live: 'openai',
+  xai: 'x_ai',
+};
 
 /** Follows one session. Feed it every event; it ends its spans with `closed`. */
 export class SessionSpans {
@@ -45,18 +51,23 @@ export class SessionSpans {
 
   constructor(telemetry: Telemetry, traced: Traced) {
     this.#tracer = telemetry.tracer ?? trace.getTracer('@parley/realtime');
-    this.#base = { 'gen_ai.provider.name': traced.provider, 'gen_ai.conversation.id': traced.sessionId };
+    this.#base = { 'gen_ai.conversation.id': traced.sessionId };
     this.#session = this.#tracer.startSpan(`invoke_agent ${traced.agent}`, {
       kind: SpanKind.CLIENT,
       attributes: {
         ...this.#base,
         'gen_ai.operation.name': 'invoke_agent',
         'gen_ai.agent.name': traced.agent,
-        'gen_ai.request.model': traced.model,
         'gen_ai.output.type': 'speech',
         ...telemetry.attributes,
       },
     });
+  }
+
+  /** Whose model it is; known when a connection is made. */
+  modelled(provider: string, model: string): void {
+    this.#base['gen_ai.provider.name'] = PROVIDER_NAMES[provider] ?? provider;
+    this.#session.setAttributes({ ...this.#base, 'gen_ai.request.model': model });
   }
 
   take(event: RealtimeSessionEvent): void {

@@ -267,6 +267,11 @@ export const EVENT_SCHEMAS = [
     'Text was put into the conversation, or a whole `item` of which `text` is what it says.',
   ),
   event(
+    'response.requested',
+    { by: z.enum(['handler', 'api']) },
+    'The model is asked for an answer without being told anything more.',
+  ),
+  event(
     'tool.called',
     {
       call_id: z.string(),

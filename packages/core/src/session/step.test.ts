@@ -85,6 +85,7 @@ function nextEvent(random: () => number, state: SessionState, n: number): Sessio
     () => ({ type: 'item.truncated', item_id: state.playing?.item_id ?? 'none', audio_ms: 100 }),
     () => ({ type: 'say.requested', say_id: `say_${n}`, text: 'one two three', by }),
     () => ({ type: 'input.injected', text: 'x', respond: random() < 0.5, by }),
+    () => ({ type: 'response.requested', by }),
     () => ({ type: 'session.updated', tools: pick([['find'], ['find', 'book'], ['other'], []]), by }),
     () => ({
       type: 'tool.called',

@@ -113,6 +113,9 @@ function effectsOf(state: SessionState, entry: EventRecord): Effect[] {
       return [idle(state), ...connect(state), ...wantSay(state, entry)];
     case 'input.injected':
       return injected(state, entry);
+    case 'response.requested':
+      state.respond_wanted = true;
+      return [idle(state), ...connect(state), ...flush(state)];
     case 'session.updated':
       return updated(state, entry);
     case 'tool.called':

@@ -40,12 +40,20 @@ export function sessionOf(
   return merged(session, options.settings ?? {});
 }
 
-/** `more` over `base`, object by object; null and lists take the place of what was there. */
+/** `more` over `base`, object by object; null and lists take the place of what was there. Tools come after the functions. */
 function merged(base: Wire, more: Wire): Wire {
+  const own = base['tools'];
+  const others = more['tools'];
+  const result = over(base, more);
+  if (Array.isArray(own) && Array.isArray(others)) result['tools'] = [...(own as unknown[]), ...(others as unknown[])];
+  return result;
+}
+
+function over(base: Wire, more: Wire): Wire {
   const result: Wire = { ...base };
   for (const [key, value] of Object.entries(more)) {
     const old = Object.hasOwn(result, key) ? result[key] : undefined;
-    if (value !== undefined) result[key] = isObject(old) && isObject(value) ? merged(old, value) : value;
+    if (value !== undefined) result[key] = isObject(old) && isObject(value) ? over(old, value) : value;
   }
   return result;
 }

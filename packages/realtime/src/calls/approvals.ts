@@ -12,6 +12,8 @@ interface Waiting {
   target: string;
   decision: PromiseWithResolvers<Decision>;
   decided: boolean;
+  /** Told at once, besides the promise. */
+  told: ((decision: Decision) => void) | undefined;
 }
 
 export class Approvals {
@@ -19,8 +21,8 @@ export class Approvals {
   readonly #always = new Map<string, Decision>();
 
   /** A call may have to be approved. A decision may come from here on, also while it is not sure that one is needed. */
-  expect(callId: string, target: string): void {
-    const waiting: Waiting = { target, decision: Promise.withResolvers<Decision>(), decided: false };
+  expect(callId: string, target: string, decided?: (decision: Decision) => void): void {
+    const waiting: Waiting = { target, decision: Promise.withResolvers<Decision>(), decided: false, told: decided };
     this.#waiting.set(callId, waiting);
     const always = this.#always.get(target);
     if (always) this.#decide(waiting, always);
@@ -62,5 +64,6 @@ export class Approvals {
   #decide(waiting: Waiting, decision: Decision): void {
     waiting.decided = true;
     waiting.decision.resolve(decision);
+    waiting.told?.(decision);
   }
 }

@@ -4,6 +4,7 @@ import { newId, ParleyError, type Usage } from '@parley/core';
 import type { Clock } from '@parley/transport';
 import type { RealtimeAgent } from '../agent.ts';
 import type { Calls } from '../calls/calls.ts';
+import type { HostedCalls } from '../calls/hosted-calls.ts';
 import type { RunContext } from '../context.ts';
 import { EventHub } from '../event-hub.ts';
 import type { ClosedReason } from '../events.ts';
@@ -65,6 +66,7 @@ export interface Parts extends Base {
   machine: Machine;
   roster: Roster;
   calls: Calls;
+  hosted: HostedCalls;
   link: ModelLink;
   cuts: Interruptions;
   watch: OutputWatch;

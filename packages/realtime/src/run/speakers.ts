@@ -4,6 +4,7 @@ import { ParleyError } from '@parley/core';
 import type { ModelSessionOptions, RealtimeModel } from '@parley/providers';
 import type { RealtimeAgent } from '../agent.ts';
 import type { Call } from '../calls/calls.ts';
+import { checkHosts } from '../hosted-mcp.ts';
 import type { Snapshot } from '../roster.ts';
 import { modelTerms } from '../settings.ts';
 import { contextOf, type Parts, quiet, sessionOver } from './parts.ts';
@@ -14,6 +15,7 @@ export class Speakers {
   #changing: Promise<unknown> = Promise.resolve();
   #voice: string;
   #sounded = false;
+  #provider = '';
 
   constructor(parts: Parts) {
     this.#parts = parts;
@@ -24,8 +26,10 @@ export class Speakers {
   /** What a new connection is told. */
   terms(model: RealtimeModel): Omit<ModelSessionOptions, 'signal'> {
     const { roster, run, settings } = this.#parts;
-    const { agent, resolved, prompt } = roster.current;
+    const { agent, resolved, hosted } = roster.current;
     const terms = modelTerms(settings);
+    checkHosts(model.provider, hosted);
+    this.#provider = model.provider;
     this.#voice = agent.voice ?? (this.#voice || model.capabilities.default_voice);
     this.#sounded = false;
     return {
@@ -36,7 +40,7 @@ export class Speakers {
       tools: resolved,
       responder: 'model',
       safety_id: run.modelConfig?.safetyId,
-      settings: { ...terms.settings, ...promptOf(prompt) },
+      settings: { ...terms.settings, ...ownOf(roster.current) },
     };
   }
 
@@ -75,6 +79,7 @@ export class Speakers {
     const { hub, narrator, roster } = this.#parts;
     const from = roster.current.agent;
     const snapshot = await roster.snapshot(agent);
+    checkHosts(this.#provider, snapshot.hosted);
     if (this.#parts.closing || call?.done === true) throw sessionOver();
     const sent = this.#become(snapshot);
     const callId = call === undefined ? {} : { callId: call.callId };
@@ -102,11 +107,11 @@ export class Speakers {
   /** The configuration goes out. What was heard in one voice goes on in it. */
   #become(snapshot: Snapshot): Promise<void> {
     const { inputs, link, machine, roster } = this.#parts;
-    const { agent, resolved, prompt } = snapshot;
+    const { agent, resolved } = snapshot;
     const voice = agent.voice !== undefined && agent.voice !== this.#voice && !this.#sounded ? agent.voice : undefined;
     if (voice !== undefined) this.#voice = voice;
     roster.choose(snapshot);
-    const settings = promptOf(prompt);
+    const settings = ownOf(snapshot);
     const sent = link.open ? inputs.expect('update', 'updated') : Promise.resolve();
     machine.append({
       type: 'session.updated',
@@ -124,14 +129,17 @@ export class Speakers {
   }
 }
 
-function promptOf(prompt: Snapshot['prompt']): Record<string, unknown> {
-  if (!prompt) return {};
-  const { promptId, version, variables } = prompt;
-  return {
-    prompt: {
+/** What only the provider knows of an agent, in its words. */
+function ownOf({ prompt, hosted }: Snapshot): Record<string, unknown> {
+  const own: Record<string, unknown> = {};
+  if (prompt) {
+    const { promptId, version, variables } = prompt;
+    own['prompt'] = {
       id: promptId,
       ...(version === undefined ? {} : { version }),
       ...(variables === undefined ? {} : { variables }),
-    },
-  };
+    };
+  }
+  if (hosted.length > 0) own['tools'] = hosted.map(({ wire }) => wire);
+  return own;
 }

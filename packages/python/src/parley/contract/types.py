@@ -784,6 +784,14 @@ class ResponsePlayedEvent(TypedDict):
 
 
 
+class ResponseRequestedEvent(TypedDict):
+    """The model is asked for an answer without being told anything more."""
+
+    type: Literal["response.requested"]
+    by: Literal["handler", "api"]
+
+
+
 class ResponseStartedEvent(TypedDict):
     """The model began to answer."""
 
@@ -953,7 +961,7 @@ class SessionDrainingEvent(TypedDict):
     deadline_ms: float
 
 
-SessionEvent: TypeAlias = "SessionCreatedEvent | SessionUpdatedEvent | SessionDrainingEvent | SessionClosingEvent | SessionClosedEvent | ProviderConnectedEvent | ProviderDisconnectedEvent | ProviderFailedEvent | ProviderRenewedEvent | CallOfferedEvent | CallCreatedEvent | CallFailedEvent | CallEndedEvent | MediaConnectedEvent | SidebandAttachedEvent | SidebandLostEvent | SessionTamperedEvent | SessionRestoredEvent | ProviderReconnectingEvent | ClientAttachedEvent | ClientDetachedEvent | ClientRejectedEvent | HandlerAttachedEvent | HandlerDetachedEvent | HandlerCompletedEvent | HandlerFailedEvent | TurnRequestedEvent | SpeechStartedEvent | SpeechStoppedEvent | TurnStartedEvent | TurnCompletedEvent | TranscriptCompletedEvent | ResponseStartedEvent | ResponseCompletedEvent | ResponseInterruptedEvent | ResponsePlayedEvent | InterruptionRequestedEvent | ItemTruncatedEvent | SayRequestedEvent | SayCompletedEvent | InputInjectedEvent | ToolCalledEvent | ToolRejectedEvent | ToolDispatchedEvent | ToolCompletedEvent | ToolAnsweredEvent | LimitReachedEvent | TimerFiredEvent"
+SessionEvent: TypeAlias = "SessionCreatedEvent | SessionUpdatedEvent | SessionDrainingEvent | SessionClosingEvent | SessionClosedEvent | ProviderConnectedEvent | ProviderDisconnectedEvent | ProviderFailedEvent | ProviderRenewedEvent | CallOfferedEvent | CallCreatedEvent | CallFailedEvent | CallEndedEvent | MediaConnectedEvent | SidebandAttachedEvent | SidebandLostEvent | SessionTamperedEvent | SessionRestoredEvent | ProviderReconnectingEvent | ClientAttachedEvent | ClientDetachedEvent | ClientRejectedEvent | HandlerAttachedEvent | HandlerDetachedEvent | HandlerCompletedEvent | HandlerFailedEvent | TurnRequestedEvent | SpeechStartedEvent | SpeechStoppedEvent | TurnStartedEvent | TurnCompletedEvent | TranscriptCompletedEvent | ResponseStartedEvent | ResponseCompletedEvent | ResponseInterruptedEvent | ResponsePlayedEvent | InterruptionRequestedEvent | ItemTruncatedEvent | SayRequestedEvent | SayCompletedEvent | InputInjectedEvent | ResponseRequestedEvent | ToolCalledEvent | ToolRejectedEvent | ToolDispatchedEvent | ToolCompletedEvent | ToolAnsweredEvent | LimitReachedEvent | TimerFiredEvent"
 
 
 class SessionEventFrame(TypedDict):

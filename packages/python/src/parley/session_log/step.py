@@ -215,6 +215,11 @@ def _injected(state: SessionState, entry: Record) -> list[Effect]:
     return [_idle(state), *_connect(state)]
 
 
+def _response_requested(state: SessionState, entry: Record) -> list[Effect]:
+    state.respond_wanted = True
+    return [_idle(state), *_connect(state), *flush(state)]
+
+
 def _updated(state: SessionState, entry: Record) -> list[Effect]:
     change = {name: entry[name] for name in ("instructions", "voice", "turn_detection") if name in entry}
     command = cast(UpdateCommand, {"type": "update", **change})
@@ -332,6 +337,7 @@ _EFFECTS: dict[str, Callable[[SessionState, Record], list[Effect]]] = {
     "item.truncated": responses.truncated,
     "say.requested": _say_requested,
     "input.injected": _injected,
+    "response.requested": _response_requested,
     "tool.called": tools.called,
     "tool.rejected": tools.rejected,
     "tool.dispatched": tools.dispatched,
