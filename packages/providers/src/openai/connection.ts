@@ -45,6 +45,8 @@ const STRUCTURAL: ReadonlySet<string> = new Set([
   'response.output_text.done',
 ]);
 
+const SMALL_BYTES = 1024;
+
 type OwnerListener = Parameters<ModelOwner['onFrame']>[0];
 
 export interface ConnectionOptions {
@@ -210,7 +212,9 @@ export class OpenAIConnection implements ModelConnection {
       return;
     }
     this.media.came();
-    const type = frameType(frame);
+    // Whoever owns the session has nearly every frame but sound parsed, and sound comes in long frames.
+    const whole = this.#owner !== null && frame.length <= SMALL_BYTES ? decoded(frame) : null;
+    const type = whole ? whole.type : frameType(frame);
     if (type === AUDIO_DELTA) {
       const bytes = audioBytes(frame);
       this.#responses.audio(bytes, frame);
@@ -221,9 +225,10 @@ export class OpenAIConnection implements ModelConnection {
       return;
     }
     if (this.#owner) {
-      const event = type !== null && STRUCTURAL.has(type) ? decoded(frame) : null;
+      const structural = type !== null && STRUCTURAL.has(type);
+      const event = whole ?? (structural ? decoded(frame) : null);
       this.#owner(type, frame, event);
-      if (event) this.#step(event);
+      if (event && structural) this.#step(event);
       return;
     }
     if (type === null || HIDDEN_TYPES.has(type)) return;
