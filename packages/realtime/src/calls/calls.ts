@@ -8,56 +8,24 @@ import { newId, ParleyError, type PerformedEffect, type SessionEvent } from '@pa
 import type { ModelEvent } from '@parley/core';
 import type { Clock } from '@parley/transport';
 import type { RealtimeAgent } from '../agent.ts';
-import type { RunContext, ToolContext } from '../context.ts';
+import type { RunContext } from '../context.ts';
 import type { RealtimeSessionEvent } from '../events.ts';
 import type { ToolErrorFormatter } from '../options.ts';
-import type { Bound, Roster } from '../roster.ts';
+import type { Roster } from '../roster.ts';
 import { errorText, isBackgroundResult, type RealtimeTool, resultText } from '../tool.ts';
+import { decided } from './asking.ts';
 import { Approvals } from './approvals.ts';
+import { Abort, type Call, type CallStatus, disabled, idsOf, toolContext } from './call.ts';
 import { inputVerdict, outputVerdict, type Verdict } from './judge.ts';
 
 type Called = Extract<ModelEvent, { type: 'tool.called' }>;
 type Dispatch = Extract<PerformedEffect, { kind: 'execution.dispatch' }>;
-type Status = 'succeeded' | 'failed' | 'cancelled' | 'timed_out';
-
-export interface Call {
-  readonly callId: string;
-  readonly name: string;
-  readonly bound: Bound | undefined;
-  readonly agent: RealtimeAgent;
-  readonly responseId: string | undefined;
-  readonly itemId: string | undefined;
-  readonly arguments: string;
-  readonly executionId: string;
-  readonly abort: Abort;
-  startedMs: number;
-  done: boolean;
-}
-
-/** An AbortController for those who look at its signal; most tools never do. */
-class Abort {
-  #controller: AbortController | null = null;
-  #reason: ParleyError | null = null;
-
-  get signal(): AbortSignal {
-    if (!this.#controller) {
-      this.#controller = new AbortController();
-      if (this.#reason) this.#controller.abort(this.#reason);
-    }
-    return this.#controller.signal;
-  }
-
-  abort(reason: ParleyError): void {
-    this.#reason ??= reason;
-    this.#controller?.abort(reason);
-  }
-}
 
 export interface CallsOptions {
   clock: Clock;
   roster: Roster;
   append(event: SessionEvent): void;
-  emit(event: RealtimeSessionEvent): void;
+  emit: (event: RealtimeSessionEvent) => void;
   context(agent: RealtimeAgent): RunContext;
   /** The item of a call, for those who show it. */
   itemOf(callId: string): string | undefined;
@@ -163,7 +131,7 @@ export class Calls {
     }
     const { tool } = bound;
     const { internal } = tool;
-    const context = this.#contextOf(call, bound.agent);
+    const context = toolContext(call, this.#options.context(bound.agent));
     const enabled = internal.isEnabled(context);
     if (!(typeof enabled === 'boolean' ? enabled : await enabled)) throw disabled(call);
     const input = internal.parses ? await internal.type.parse(effect.input) : effect.input;
@@ -181,7 +149,7 @@ export class Calls {
       callId: call.callId,
       arguments: call.arguments,
       input,
-      ...ids(call),
+      ...idsOf(call),
     });
     // A listener may have closed the session, or cut the answer.
     if (call.done || this.#closed) return;
@@ -221,7 +189,7 @@ export class Calls {
       callId: call.callId,
       stale: false,
       ...(verdict.outputInfo === undefined ? {} : { outputInfo: verdict.outputInfo }),
-      ...ids(call),
+      ...idsOf(call),
     });
     const error = new ParleyError('permission_denied', `guardrail '${verdict.guardrail}' refused the call`, {
       details: { guardrail: verdict.guardrail },
@@ -232,53 +200,15 @@ export class Calls {
   }
 
   async #approved(call: Call, tool: RealtimeTool, context: RunContext, input: unknown): Promise<boolean> {
-    const { approvals } = this;
-    const target = call.bound?.target ?? call.name;
-    approvals.expect(call.callId, target);
-    let asks = true;
-    try {
-      asks = await tool.internal.needsApproval(context, input, call.callId);
-    } catch (error) {
-      // Who cannot say whether to ask, asks.
-      this.#options.emit({ type: 'error', error: ParleyError.from(error), source: 'tool' });
-    }
-    if (call.done) return false;
-    if (!asks && !approvals.decided(call.callId)) {
-      approvals.forget(call.callId);
-      return true;
-    }
-    const decision = approvals.decision(call.callId);
-    if (!approvals.decided(call.callId)) {
-      const { callId, name, agent } = call;
-      this.#options.emit({
-        type: 'tool_approval_requested',
-        agent,
-        tool,
-        approvalItem: {
-          callId,
-          name,
-          agent: agent.name,
-          arguments: call.arguments,
-          input,
-          ...(call.itemId === undefined ? {} : { itemId: call.itemId }),
-        },
-      });
-    }
-    const { approved, message } = await decision;
-    if (call.done) return false;
-    if (approved) return true;
+    const { emit, toolErrorFormatter } = this.#options;
+    const decision = await decided(call, tool, context, input, this.approvals, emit);
+    if (!decision || decision.approved) return decision !== null;
     const defaultMessage = 'The call was not approved, and did not run.';
     const { callId, name: toolName } = call;
     const formatted =
-      message ??
-      (await this.#options.toolErrorFormatter?.({ kind: 'approval_rejected', toolName, callId, defaultMessage }));
-    this.#settle(
-      call,
-      'failed',
-      formatted ?? defaultMessage,
-      undefined,
-      new ParleyError('permission_denied', 'the call was not approved'),
-    );
+      decision.message ?? (await toolErrorFormatter?.({ kind: 'approval_rejected', toolName, callId, defaultMessage }));
+    const error = new ParleyError('permission_denied', 'the call was not approved');
+    this.#settle(call, 'failed', formatted ?? defaultMessage, undefined, error);
     return false;
   }
 
@@ -305,7 +235,7 @@ export class Calls {
     this.#settle(call, status, text, undefined, error);
   }
 
-  #settle(call: Call, status: Status, text: string, output: unknown, error?: ParleyError, respond?: boolean): void {
+  #settle(call: Call, status: CallStatus, text: string, output: unknown, error?: ParleyError, respond?: boolean): void {
     if (call.done) return;
     call.done = true;
     this.#running.delete(call.executionId);
@@ -324,7 +254,7 @@ export class Calls {
     this.#ended(call, status, text, output, error);
   }
 
-  #ended(call: Call, status: Status, result: string, output: unknown, error?: ParleyError): void {
+  #ended(call: Call, status: CallStatus, result: string, output: unknown, error?: ParleyError): void {
     const { bound } = call;
     const tool = bound?.kind === 'tool' ? bound.tool : null;
     if (tool) this.#options.hook(call.agent, 'onToolEnd', tool, result);
@@ -339,37 +269,7 @@ export class Calls {
       durationMs: this.#options.clock.now() - call.startedMs,
       ...(output === undefined ? {} : { output }),
       ...(error === undefined ? {} : { error: error.toObject() }),
-      ...ids(call),
+      ...idsOf(call),
     });
   }
-
-  #contextOf(call: Call, agent: RealtimeAgent): ToolContext {
-    const run = this.#options.context(agent);
-    return {
-      callId: call.callId,
-      responseId: call.responseId,
-      get signal() {
-        return call.abort.signal;
-      },
-      context: run.context,
-      agent,
-      get history() {
-        return run.history;
-      },
-      get usage() {
-        return run.usage;
-      },
-    };
-  }
-}
-
-function ids(call: Call): { itemId?: string; responseId?: string } {
-  return {
-    ...(call.itemId === undefined ? {} : { itemId: call.itemId }),
-    ...(call.responseId === undefined ? {} : { responseId: call.responseId }),
-  };
-}
-
-function disabled(call: Call): ParleyError {
-  return new ParleyError('failed_precondition', `tool '${call.name}' is not available now`);
 }

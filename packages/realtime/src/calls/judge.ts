@@ -3,7 +3,7 @@
 import type { RunContext } from '../context.ts';
 import type { ToolGuardrailOutput } from '../guard/tool-guardrail.ts';
 import type { RealtimeTool } from '../tool.ts';
-import type { Call } from './calls.ts';
+import type { Call } from './call.ts';
 
 export type Verdict =
   | { behavior: 'allow' }

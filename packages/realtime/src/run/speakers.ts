@@ -3,7 +3,7 @@
 import { ParleyError } from '@parley/core';
 import type { ModelSessionOptions, RealtimeModel } from '@parley/providers';
 import type { RealtimeAgent } from '../agent.ts';
-import type { Call } from '../calls/calls.ts';
+import type { Call } from '../calls/call.ts';
 import { checkHosts } from '../hosted-mcp.ts';
 import type { Snapshot } from '../roster.ts';
 import { modelTerms } from '../settings.ts';
