@@ -218,23 +218,23 @@ func register[In, Out any](a *Agent, kind, name string, body func(context.Contex
 ) (Function[In, Out], error) {
 	function := Function[In, Out]{Target: a.name + "." + name}
 	what := "the input of " + function.Target
-	input, err := schemaOf[In](what)
+	input, err := describe[In](what)
 	if err != nil {
 		return function, err
 	}
-	output, err := schemaOf[Out]("the output of " + function.Target)
+	output, err := describe[Out]("the output of " + function.Target)
 	if err != nil {
 		return function, err
 	}
 	fields := map[string]any{"name": name, "kind": kind}
-	if input != nil {
-		fields["input_schema"] = input
-	}
-	if output != nil {
-		fields["output_schema"] = output
-	}
 	for _, option := range options {
 		option(fields)
+	}
+	if input.schema != nil {
+		fields["input_schema"] = input.schema
+	}
+	if output.schema != nil {
+		fields["output_schema"] = output.schema
 	}
 	raw, err := contract.Decode(frameText(fields))
 	if err != nil {
@@ -243,16 +243,16 @@ func register[In, Out any](a *Agent, kind, name string, body func(context.Contex
 	if _, err := contract.ParseFunction(raw); err != nil {
 		return function, err
 	}
+	// Schemas are those of the types, shared by all that have them.
+	delete(fields, "input_schema")
+	delete(fields, "output_schema")
 	definition := functionDefinition{}
 	if err := decodeLoosely(frameText(fields), &definition.declaration); err != nil {
 		return function, contract.NewError("internal", err.Error()).Because(err)
 	}
-	check, err := contract.CompileSchema(input)
-	if err != nil {
-		return function, err
-	}
+	definition.declaration.InputSchema, definition.declaration.OutputSchema = input.object, output.object
 	definition.body = func(ctx context.Context, text json.RawMessage) (json.RawMessage, error) {
-		value, err := readInput[In](text, check, what)
+		value, err := readInput[In](text, input.check, what)
 		if err != nil {
 			return nil, err
 		}

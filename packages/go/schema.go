@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"reflect"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/parley-dev/parley/packages/go/contract"
@@ -56,6 +57,42 @@ func schemaOf[T any](what string) (any, error) {
 		return nil, nil
 	}
 	return schema, nil
+}
+
+// A described type is what a Go type is in JSON. It is worked out once and shared by all functions that take or give the
+// type, and nobody changes it.
+type described struct {
+	// schema has its fields in order, as checks need it; nil says nothing.
+	schema any
+	// object is the same as it stands in a declaration.
+	object contract.JsonObject
+	check  func(value any) *contract.Problem
+}
+
+// descriptions are kept by type: a program has as many as it has types.
+var descriptions sync.Map
+
+func describe[T any](what string) (*described, error) {
+	t := reflect.TypeFor[T]()
+	if known, ok := descriptions.Load(t); ok {
+		return known.(*described), nil
+	}
+	schema, err := schemaOf[T](what)
+	if err != nil {
+		return nil, err
+	}
+	check, err := contract.CompileSchema(schema)
+	if err != nil {
+		return nil, err
+	}
+	one := &described{schema: schema, check: check}
+	if schema != nil {
+		if err := decodeLoosely(frameText(schema), &one.object); err != nil {
+			return nil, contract.NewError("internal", err.Error()).Because(err)
+		}
+	}
+	known, _ := descriptions.LoadOrStore(t, one)
+	return known.(*described), nil
 }
 
 // typeSchema is the schema of one type. open holds the structs that are being described: one that holds itself has no
