@@ -179,7 +179,7 @@ test('the deadline counts from the call, with the start of the conversation; the
   await vi.advanceTimersByTimeAsync(2000);
   codex.say({ id: codex.sentOf('thread/start')[0]?.id, result: { thread: { id: 'thread-1' } } });
   expect(await ended).toMatchObject({
-    details: { reason: 'timeout', waiting_for: 'Codex to take the turn' },
+    details: { reason: 'timeout', waiting_for: 'Codex to begin the conversation' },
   });
   const next = runner.turn('y');
   await codex.sends('turn/start');
@@ -247,6 +247,36 @@ test('every request of Codex is answered, those that nobody knows with a refusal
   });
   codex.done(1);
   expect((await turn).events.map(({ kind }) => kind)).toEqual(['approval', 'request', 'approval', 'approval']);
+});
+
+test('an answer of the host that is no JSON is a refusal', async () => {
+  const codex = counterpart({ approve: () => ({ answers: { amount: 7n } }) });
+  const turn = codex.runner().turn('x');
+  await codex.sends('turn/start');
+  codex.say({ id: 'a', method: 'mcpServer/elicitation/request', params: { threadId: 'thread-1', message: 'How much?' } });
+  await vi.advanceTimersByTimeAsync(0);
+  expect(codex.answered()).toMatchObject([{ id: 'a', error: { code: -32_603 } }]);
+  codex.done(1);
+  await turn;
+});
+
+test('a conversation that was deleted is forgotten, with one that Codex does not know any more', async () => {
+  const codex = counterpart();
+  delete codex.answers['thread/delete'];
+  for (const thread of [1, 2]) {
+    const runner = codex.runner();
+    const turn = runner.turn('x');
+    await codex.sends('turn/start', thread);
+    await vi.advanceTimersByTimeAsync(0);
+    codex.done(thread);
+    await turn;
+    const gone = runner.dispose();
+    await codex.sends('thread/delete', thread);
+    const { id } = codex.sentOf('thread/delete')[thread - 1] ?? {};
+    codex.say(thread === 1 ? { id, result: {} } : { id, error: { code: -32_600, message: 'no rollout found' } });
+    await gone;
+  }
+  expect(codex.backend.conversations).toBe(0);
 });
 
 test('a process that ends, and a line that is no message, end every turn', async () => {

@@ -45,7 +45,7 @@ export class Backend {
   readonly #wire: Wire;
   readonly #rpc: Rpc;
   readonly #listeners = new Map<string, Listener>();
-  /** Every conversation that there was: what its commands started is marked with it. */
+  /** Every conversation that was not deleted: what its commands started is marked with it. */
   readonly #conversations = new Set<string>();
   readonly #lost = new AbortController();
   #stopping: Promise<void> | null = null;
@@ -70,6 +70,11 @@ export class Backend {
 
   get settings(): CodexSettings {
     return this.#settings;
+  }
+
+  /** How many conversations there are that were not deleted. */
+  get conversations(): number {
+    return this.#conversations.size;
   }
 
   get pid(): number | undefined {
@@ -107,8 +112,10 @@ export class Backend {
     this.#listeners.set(conversationId, listener);
   }
 
+  /** It was deleted, and nothing of it runs. */
   forget(conversationId: string): void {
     this.#listeners.delete(conversationId);
+    this.#conversations.delete(conversationId);
   }
 
   /** Gives the backend up (B2). */

@@ -148,6 +148,26 @@ test('a conversation in a kept home goes on in another process, with its functio
   expect(lab.provider.requests.at(-1)?.headers.authorization).toBe(`Bearer ${KEY}`);
 });
 
+test('a conversation that is gone on with ends with its runner, also before a turn', async ({ lab }) => {
+  const home = `${lab.folder}/home`;
+  const { factory, runner } = await runnerOf(lab, { home });
+  await runner.turn(steps({ text: 'one' }));
+  const conversationId = runner.conversationId ?? '';
+  await factory.close();
+  const second = await runnerOf(lab, { home }, {}, { conversationId });
+  await second.runner.dispose();
+  const third = await second.factory.runner({ workingDirectory: lab.folder }, { conversationId });
+  await expect(third.turn(steps({ text: 'two' }))).rejects.toMatchObject({ code: 'not_found' });
+  await third.dispose();
+  expect(second.factory.state).toBe('ready');
+});
+
+test('the address of a provider holds no password', ({ lab }) => {
+  const providers = [{ id: 'one', baseUrl: 'https://user:secret@models.example/v1' }];
+  expect(() => lab.factory({ providers })).toThrow(/must not hold a user or a password/);
+  expect(() => lab.factory({ providers })).not.toThrow(/secret/);
+});
+
 test('an agent of a provider that nobody knows is refused, and the backend is well', async ({ lab }) => {
   const { factory, runner } = await runnerOf(lab, {}, { provider: 'nobody' });
   await expect(runner.turn(steps({ text: 'x' }))).rejects.toMatchObject({ details: { reason: 'rejected' } });

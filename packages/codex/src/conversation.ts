@@ -12,7 +12,7 @@ import { conversationParams, dynamicTools, withoutOthers } from './conversation-
 import { endLeftovers } from './leftovers.ts';
 import { answerOf } from './requests.ts';
 import { asObject, asText, type Params, RpcError } from './rpc.ts';
-import { rejected } from './turn-failure.ts';
+import { isUnknown, rejected } from './turn-failure.ts';
 import { TurnRun } from './turn-run.ts';
 
 export interface ConversationOptions {
@@ -49,7 +49,9 @@ export class Conversation implements Listener {
     let begun = false;
     this.#run = { turn, signal };
     try {
+      const opened = turn.waits('Codex to begin the conversation');
       const threadId = await untilAborted(this.#open(), signal);
+      opened();
       begun = true;
       const started = this.#start(threadId, request, turn);
       const { error } = await untilAborted(
@@ -69,9 +71,12 @@ export class Conversation implements Listener {
 
   /** Ends the conversation for good: Codex ends its turn and its commands, and frees its MCP servers. */
   async delete(): Promise<void> {
-    const id = this.#id;
+    const id = this.id;
     if (id === null || this.#backend.lost.aborted) return;
-    const deleted = this.#backend.rpc.request('thread/delete', { threadId: id });
+    const deleted = this.#backend.rpc.request('thread/delete', { threadId: id }).catch((error: unknown) => {
+      // One that Codex does not know, or no longer, has ended.
+      if (!(error instanceof RpcError && isUnknown(error))) throw error;
+    });
     await this.#inTime(deleted, 'a conversation did not end in time');
     await this.#endLeftovers(id);
     this.#backend.forget(id);

@@ -180,6 +180,32 @@ test('a Codex that does not start says why', async ({ lab }) => {
   });
 });
 
+test('a close does not wait for a start that takes its time', async ({ lab }) => {
+  const mute = join(lab.folder, 'mute');
+  await writeFile(mute, `#!/bin/sh\necho $$ > ${lab.folder}/pid\nexec sleep 600\n`, { mode: 0o755 });
+  const factory = lab.factory({ codexPath: mute, stopMs: 200 });
+  const started = rejection(factory.start());
+  await expect.poll(() => existsSync(join(lab.folder, 'pid'))).toBe(true);
+  await factory.close();
+  expect(await started).toMatchObject({
+    details: { reason: 'backend_start_failed' },
+    message: expect.stringContaining('was closed') as string,
+  });
+  expect(factory.state).toBe('closed');
+  expect(existsSync(`/proc/${(await readFile(join(lab.folder, 'pid'), 'utf8')).trim()}`)).toBe(false);
+});
+
+test('a home that cannot be made is a start that failed', async ({ lab }) => {
+  const file = join(lab.folder, 'file');
+  await writeFile(file, '');
+  const factory = lab.factory({ home: join(file, 'home') });
+  await expect(factory.start()).rejects.toMatchObject({
+    details: { reason: 'backend_start_failed' },
+    message: expect.stringContaining('ENOTDIR') as string,
+  });
+  expect(factory.state).toBe('invalid');
+});
+
 test('a Codex that talks nonsense is given up', async ({ lab }) => {
   const babbling = join(lab.folder, 'babbling');
   await writeFile(babbling, '#!/bin/sh\necho hello there\nexec sleep 600\n', { mode: 0o755 });

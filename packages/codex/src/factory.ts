@@ -10,6 +10,7 @@ import {
   checkHostFunctions,
   type RunnerOptions,
   turnError,
+  turnFailureOf,
 } from '@parley/turns';
 import { Backend } from './backend.ts';
 import { findCodex } from './binary.ts';
@@ -24,7 +25,8 @@ import { spawnWire } from './wire.ts';
 
 type Phase =
   | { kind: 'new' }
-  | { kind: 'starting' }
+  /** Without a backend as long as its home is made. */
+  | { kind: 'starting'; backend?: Backend }
   | { kind: 'started'; backend: Backend }
   | { kind: 'failed' }
   | { kind: 'closed' };
@@ -128,17 +130,22 @@ export class CodexSessionFactory implements AgentSessionFactory {
           ...handlers,
         }),
       );
+      this.#phase = { kind: 'starting', backend };
+      if (this.#closing) await backend.close();
       await backend.initialize(VERSION);
       this.#phase = { kind: 'started', backend };
-    } catch (error) {
+    } catch (cause) {
       this.#phase = { kind: 'failed' };
       await this.#removeHome();
-      throw error;
+      if (turnFailureOf(cause) !== null) throw cause;
+      const why = (cause as Error).message;
+      throw turnError('backend_start_failed', `Codex could not be started: ${why}`, { cause });
     }
   }
 
   async #close(): Promise<void> {
-    // A start that fails is told to whoever started; close has nothing more to do then.
+    // A start that is under way is broken off. That it failed is told to whoever started.
+    if (this.#phase.kind === 'starting') await this.#phase.backend?.close();
     await this.#starting?.catch(() => undefined);
     const phase = this.#phase;
     this.#phase = { kind: 'closed' };

@@ -33,7 +33,11 @@ export function removeHome(home: string): Promise<void> {
 async function removeStale(folder: string): Promise<void> {
   for (const name of await readdir(folder)) {
     const pid = name.startsWith(PREFIX) ? Number.parseInt(name.slice(PREFIX.length), 10) : Number.NaN;
-    if (Number.isInteger(pid) && !alive(pid)) await removeHome(join(folder, name));
+    if (!Number.isInteger(pid) || alive(pid)) continue;
+    // One that another user left in a folder of all users stays: it is no reason not to start.
+    await removeHome(join(folder, name)).catch((error: NodeJS.ErrnoException) => {
+      if (error.code !== 'EACCES' && error.code !== 'EPERM') throw error;
+    });
   }
 }
 

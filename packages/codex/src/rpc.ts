@@ -95,14 +95,15 @@ export class Rpc {
   }
 
   async #answer(id: unknown, method: string, params: Params): Promise<void> {
-    let answer: Record<string, unknown>;
+    let answer: string;
     try {
-      answer = { id, result: await this.#handlers.asked(method, params) };
+      answer = JSON.stringify({ id, result: await this.#handlers.asked(method, params) });
     } catch (error) {
+      // What a host says may be no JSON, too: then it has said nothing.
       const code = error instanceof RpcError ? error.code : INTERNAL_ERROR;
-      answer = { id, error: { code, message: error instanceof Error ? error.message : String(error) } };
+      answer = JSON.stringify({ id, error: { code, message: error instanceof Error ? error.message : String(error) } });
     }
-    if (!this.#over) this.#write(JSON.stringify(answer));
+    if (!this.#over) this.#write(answer);
   }
 }
 

@@ -87,8 +87,11 @@ export class CodexRunner implements AgentRunner {
     this.#disposed.abort(turnError('backend_closed', 'this runner was disposed of'));
     // How the turn ended is told to whoever asked for it.
     await this.#turn?.catch(() => undefined);
-    await this.#conversation.delete();
-    this.#onDisposed();
+    try {
+      await this.#conversation.delete();
+    } finally {
+      this.#onDisposed();
+    }
   }
 }
 

@@ -42,7 +42,12 @@ export function settle(options: CodexOptions): CodexSettings {
     if (!NAME.test(id)) refuse(`the id of a provider must match ${NAME.source}, got '${id}'`);
     if (ids.has(id)) refuse(`there are two providers '${id}'`);
     ids.add(id);
-    if (!/^https?:$/.test(URL.parse(baseUrl)?.protocol ?? '')) {
+    const url = URL.parse(baseUrl);
+    if (url && (url.username !== '' || url.password !== '')) {
+      // It stands on the command line of Codex.
+      refuse(`baseUrl of provider '${id}' must not hold a user or a password; give the key as key, or in headers`);
+    }
+    if (!/^https?:$/.test(url?.protocol ?? '')) {
       refuse(`baseUrl of provider '${id}' must be an http or https URL, got '${baseUrl}'`);
     }
   }

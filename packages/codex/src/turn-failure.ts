@@ -71,12 +71,16 @@ export function failedTurn(error: unknown): ParleyError {
 /** The error of a request that Codex refused: nothing of it ran. */
 export function rejected(what: string, error: unknown): ParleyError {
   if (!(error instanceof RpcError)) throw error;
-  const notFound = /not found|no rollout|unknown thread/i.test(error.message);
   return turnError('rejected', `Codex refused ${what}: ${error.message.slice(0, MESSAGE_CHARS_MAX)}`, {
-    ...(notFound && { code: 'not_found' as const }),
+    ...(isUnknown(error) && { code: 'not_found' as const }),
     details: { backend_error: { code: error.code, ...(error.data !== undefined && { data: error.data }) } },
     cause: error,
   });
+}
+
+/** Codex does not know the conversation that a request was about. */
+export function isUnknown({ message }: RpcError): boolean {
+  return /not found|no rollout|unknown thread/i.test(message);
 }
 
 /** A variant is a text, or an object with one field that is its name. */

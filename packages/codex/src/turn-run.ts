@@ -94,9 +94,8 @@ export class TurnRun {
   /** What it waits for now, in words. */
   get waitingFor(): string {
     if (this.#retrying !== null) return `the provider (${this.#retrying})`;
-    if (this.#phase === 'asked') return 'Codex to take the turn';
     const open = [...this.#open.values()].at(-1);
-    return open ?? 'the model';
+    return open ?? (this.#phase === 'asked' ? 'Codex to take the turn' : 'the model');
   }
 
   /** Codex took it, under this id. */

@@ -34,6 +34,14 @@ test('which events, and how much of them, is for the caller to say', () => {
   ]);
 });
 
+test('what is too large for a note is left out of it, and does not end the turn', () => {
+  const { context, notes } = execution();
+  const changes = Array.from({ length: 100 }, (_, i) => ({ path: `${i}.ts`, diff: 'x'.repeat(16_384) }));
+  const metadata = { changes };
+  inExecution(context).onEvent?.({ kind: 'fileChange', summary: '0.ts, 1.ts', metadata });
+  expect(notes).toEqual([['fileChange: 0.ts, 1.ts', { left_out_bytes: JSON.stringify(metadata).length }]]);
+});
+
 test('the cancellation of the execution is that of the turn', () => {
   const { context, abort } = execution();
   expect(inExecution(context).signal).toBe(abort.signal);

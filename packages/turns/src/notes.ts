@@ -1,6 +1,7 @@
 // A runner in the hands of a reasoner: the execution's cancellation stops the turn, and its events are notes of the
 // execution, for whoever looks at the workflow.
 
+import { LIMITS } from '@parley/core';
 import type { AgentTurnEvent, TurnOptions } from './runner.ts';
 
 /** What is needed of an execution: `Context` of `@parley/session` has it. */
@@ -37,7 +38,13 @@ export function inExecution(
     signal: context.signal,
     onEvent: (event) => {
       if (!accepts(event)) return;
-      context.note(`${event.kind}: ${event.summary}`, options.summariesOnly ? undefined : event.metadata);
+      context.note(`${event.kind}: ${event.summary}`, options.summariesOnly ? undefined : dataOf(event));
     },
   };
+}
+
+/** A note takes so many bytes and no more, and what it refuses would end the turn that it is about. */
+function dataOf({ metadata }: AgentTurnEvent): unknown {
+  const bytes = Buffer.byteLength(JSON.stringify(metadata));
+  return bytes <= LIMITS.payload_bytes_max ? metadata : { left_out_bytes: bytes };
 }

@@ -157,6 +157,23 @@ test('each turn has the deadline of the policy', async () => {
   expect(factory.turns[0]?.timeoutSeconds).toBe(42);
 });
 
+test.each([
+  { noProgressMax: Number.NaN },
+  { noProgressMax: 0 },
+  { attemptsMax: Number.POSITIVE_INFINITY },
+  { backoffMs: -1 },
+  { backoffMaxMs: 2 ** 31 },
+])('a policy without an end is refused before anything is looked at: %o', async (policy) => {
+  const { build, factory } = await wall([]);
+  const inspect = vi.fn(() => 0);
+  await expect(build({ policy, inspect })).rejects.toMatchObject({
+    code: 'invalid_argument',
+    message: expect.stringContaining(`policy.${Object.keys(policy)[0]}`) as string,
+  });
+  expect(inspect).not.toHaveBeenCalled();
+  expect(factory.turns).toEqual([]);
+});
+
 /** What it rejects with; listened to at once, so that it is nobody's surprise. */
 function rejection(work: Promise<unknown>): Promise<unknown> {
   return work.then(

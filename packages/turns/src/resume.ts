@@ -1,9 +1,12 @@
 // A pipeline step that is done when its artifacts say so, not when an agent says so.
 
 import type { JsonSchema, ParleyError } from '@parley/core';
-import { turnFailureOf } from './failures.ts';
+import { turnError, turnFailureOf } from './failures.ts';
 import { abortedError } from './request.ts';
 import type { AgentRunner, AgentTurnResult, TurnOptions } from './runner.ts';
+
+/** Timers go no further. */
+const POLICY_MAX = 2 ** 31 - 1;
 
 export interface RetryPolicy {
   /** Consecutive turns without progress after which it gives up. Default 3. */
@@ -63,7 +66,7 @@ export interface ResumeResult<Artifacts> {
  * tries and the pause between them; an error that no further turn can help (the backend is gone, the request is wrong,
  * the key is refused) ends it at once.
  *
- * @throws ParleyError `cancelled` when `signal` was aborted; whatever `inspect` and the other callbacks throw.
+ * @throws ParleyError `invalid_argument` for a policy without an end; `cancelled` when `signal` was aborted; whatever `inspect` and the other callbacks throw.
  * @example
  * const { ok, message } = await runTurnWithResume(runner, {
  *   action: 'writing the chapters',
@@ -79,7 +82,7 @@ export async function runTurnWithResume<Artifacts>(
   options: ResumeOptions<Artifacts>,
 ): Promise<ResumeResult<Artifacts>> {
   const { inspect, isComplete, madeProgress, action, signal } = options;
-  const { noProgressMax = 3, attemptsMax = 50, backoffMs = 1000, backoffMaxMs = 60_000 } = options.policy ?? {};
+  const { noProgressMax, attemptsMax, backoffMs, backoffMaxMs } = checkedPolicy(options.policy);
   const errors: ParleyError[] = [];
   let lastResult: AgentTurnResult | undefined;
   let attempts = 0;
@@ -122,6 +125,22 @@ export async function runTurnWithResume<Artifacts>(
     }
     if (!progress) await sleep(Math.min(backoffMs * 2 ** (idle - 1), backoffMaxMs), signal);
   }
+}
+
+/** A limit that is no number would be no limit. */
+function checkedPolicy({
+  noProgressMax = 3,
+  attemptsMax = 50,
+  backoffMs = 1000,
+  backoffMaxMs = 60_000,
+}: RetryPolicy = {}): Record<'noProgressMax' | 'attemptsMax' | 'backoffMs' | 'backoffMaxMs', number> {
+  const checked = { noProgressMax, attemptsMax, backoffMs, backoffMaxMs };
+  for (const [name, value] of Object.entries(checked)) {
+    const least = name.endsWith('Max') ? 1 : 0;
+    if (value >= least && value <= POLICY_MAX) continue;
+    throw turnError('invalid_argument', `policy.${name} must be a number from ${least} to ${POLICY_MAX}, got ${value}`);
+  }
+  return checked;
 }
 
 type Outcome = { result: AgentTurnResult } | { error: ParleyError };

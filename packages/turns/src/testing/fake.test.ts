@@ -84,6 +84,12 @@ test('a scripted error of any kind is what the turn ends with', async () => {
   expect(turnFailureOf(error)).toBeNull();
 });
 
+test('a script that never answers is a turn like any other that takes too long', async () => {
+  const { runner } = await started(({ prompt }) => (prompt === 'x' ? new Promise(() => undefined) : 'fine'));
+  await expect(runner.turn('x', { timeoutSeconds: 0.02 })).rejects.toMatchObject({ code: 'deadline_exceeded' });
+  expect((await runner.turn('y')).assistantText).toBe('fine');
+});
+
 test('a start that fails makes a factory that is of no use, and says why', async () => {
   const factory = new FakeAgentSessionFactory({ startError: new Error('no binary') });
   await expect(factory.start()).rejects.toMatchObject({ details: { reason: 'backend_start_failed' } });

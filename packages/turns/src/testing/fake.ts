@@ -5,7 +5,7 @@ import { randomUUID } from 'node:crypto';
 import { inputProblem, type JsonSchema, ParleyError } from '@parley/core';
 import { type AgentConfig, type CheckedAgentConfig, checkAgentConfig } from '../config.ts';
 import { turnError } from '../failures.ts';
-import { interruptionOf } from '../interruption.ts';
+import { interruptionOf, untilAborted } from '../interruption.ts';
 import { checkHostFunctions, type TurnRequest, turnRequest } from '../request.ts';
 import type {
   AgentRunner,
@@ -221,7 +221,7 @@ export class FakeAgentRunner implements AgentRunner {
     this.#factory.turns.push(turn);
 
     using over = interruptionOf(request, [this.#factory.lost, this.#disposed.signal], () => 'what its script says');
-    const scripted = await this.#factory.script(turn);
+    const scripted = await untilAborted(Promise.resolve(this.#factory.script(turn)), over.signal);
     const reply = typeof scripted === 'string' ? { text: scripted } : scripted;
     try {
       const events = await this.#perform(reply, request, over.signal);
@@ -265,9 +265,10 @@ export class FakeAgentRunner implements AgentRunner {
     const problem = inputProblem(found.inputSchema, input);
     if (problem !== null) return { success: false, output: problem };
     try {
-      const output = await found.run(input, { signal });
+      const output = await untilAborted(Promise.resolve(found.run(input, { signal })), signal);
       return { success: true, output: typeof output === 'string' ? output : JSON.stringify(output ?? null) };
     } catch (error) {
+      signal.throwIfAborted();
       return { success: false, output: error instanceof Error ? error.message : String(error) };
     }
   }

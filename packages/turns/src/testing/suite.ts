@@ -296,6 +296,26 @@ const CASES: Readonly<Record<string, Body>> = {
     assert.deepEqual(inputs, [{ order: '42' }, { order: '0' }]);
   },
 
+  'a function of the host that never returns holds its turn no longer than the deadline, and is told': async (under) => {
+    const begun = Promise.withResolvers<AbortSignal>();
+    const stuck: HostFunction = {
+      name: 'stuck',
+      description: 'Never returns.',
+      inputSchema: { type: 'object' },
+      run: (_, { signal }) => (begun.resolve(signal), new Promise(() => undefined)),
+    };
+    await using one = await ready(under, [stuck]);
+    await one.runner.turn(under.prompts.say('warm'));
+    const turn = one.runner.turn(under.prompts.call('stuck', {}), { timeoutSeconds: 1 });
+    turn.catch(() => undefined);
+    const signal = await begun.promise;
+    assert.equal(signal.aborted, false);
+    await failsWith('timeout', turn);
+    assert.equal(signal.aborted, true);
+    assert.equal(one.factory.state, 'ready');
+    assert.equal((await one.runner.turn(under.prompts.say('after'))).assistantText, 'after');
+  },
+
   'two functions of one name are refused': async (under) => {
     await using factory = under.factory();
     await factory.start();
