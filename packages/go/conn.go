@@ -255,8 +255,10 @@ func dial(ctx context.Context, s *settings) (*websocket.Conn, error) {
 		code = contract.ErrorOf(context.Cause(ctx), "unavailable").Code
 	}
 	unreachable := contract.NewError(code, fmt.Sprintf("%s could not be reached: %v", s.host(), err)).Because(err)
-	if _, ok := errors.AsType[*tls.CertificateVerificationError](err); ok {
-		// A certificate that is wrong now is wrong in a second.
+	_, certificate := errors.AsType[*tls.CertificateVerificationError](err)
+	_, noTLS := errors.AsType[tls.RecordHeaderError](err)
+	if certificate || noTLS || errors.Is(err, http.ErrSchemeMismatch) {
+		// A certificate that is wrong now is wrong in a second, and so is a peer that does not speak TLS.
 		return nil, unreachable.Fatal()
 	}
 	return nil, unreachable

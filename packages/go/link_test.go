@@ -46,6 +46,18 @@ func TestARefusalThatTryingAgainCannotHelpEndsTheAgent(t *testing.T) {
 	}
 }
 
+func TestAPeerThatDoesNotSpeakTLSEndsTheAgent(t *testing.T) {
+	p := newPlane(t, 0)
+	p.url = strings.Replace(p.url, "http://", "wss://", 1)
+	running := serve(t, newAgent(t, "support"), p)
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	var failure *Error
+	if err := running.Ready(ctx); !errors.As(err, &failure) || failure.Code != "unavailable" || failure.Retryable {
+		t.Errorf("the agent ended with %v", err)
+	}
+}
+
 func TestARegistrationThatIsTooLargeEndsTheAgentWithItsSize(t *testing.T) {
 	instructions := strings.Repeat("x", 60_000)
 	for name, sessions := range map[string]int{"within the buffers of the system": 1, "beyond them": 120} {

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 from collections import deque
 from collections.abc import Callable
+from datetime import datetime
+from email.utils import parsedate_to_datetime
 from typing import Any, NamedTuple
 
 from websockets.asyncio.client import ClientConnection, connect
@@ -142,6 +145,13 @@ class Connection:
             self.send(heartbeat())
 
 
+class _Connect(connect):
+    """A redirect would carry the declarations, and maybe the key, to an address that nobody configured."""
+
+    def process_redirect(self, exc: Exception) -> Exception | str:
+        return exc
+
+
 async def dial(url: str, key: str | None, timeout_ms: int) -> Connection:
     """Opens a connection to a control plane.
 
@@ -149,7 +159,7 @@ async def dial(url: str, key: str | None, timeout_ms: int) -> Connection:
     """
     host = url.partition("//")[2].partition("/")[0]
     try:
-        socket = await connect(
+        socket = await _Connect(
             url,
             additional_headers={} if key is None else {"Authorization": f"Bearer {key}"},
             subprotocols=[Subprotocol(CATALOG["subprotocols"]["agent"])],
@@ -172,8 +182,10 @@ async def dial(url: str, key: str | None, timeout_ms: int) -> Connection:
         words = f"{host} did not complete the handshake within {timeout_ms} ms"
         raise ParleyError("deadline_exceeded", words) from error
     except (OSError, EOFError) as error:
-        # A certificate that is wrong now is wrong in a second.
-        wrong = "CERTIFICATE" in str(error).upper() or "SSL" in type(error).__name__.upper()
+        # A certificate that is wrong now is wrong in a second, and so is a peer that does not speak TLS; a handshake that
+        # was cut says nothing about the next.
+        cut = isinstance(error, (ssl.SSLEOFError, ssl.SSLZeroReturnError, ssl.SSLSyscallError))
+        wrong = isinstance(error, ssl.SSLError) and not cut
         words = f"{host} could not be reached: {error}"
         raise ParleyError("unavailable", words, retryable=not wrong) from error
     return Connection(socket)
@@ -192,10 +204,21 @@ def _refused(host: str, error: InvalidStatus) -> ParleyError:
     response = error.response
     status = response.status_code
     code = _CODE_OF_STATUS.get(status, "unavailable" if status >= 500 else "failed_precondition")
-    after = response.headers.get("retry-after", "")
+    after = response.headers.get("Retry-After", "")
     return ParleyError(
         code,
         f"{host} answered the handshake with HTTP {status}",
-        retry_after_ms=int(after) * 1000 if after.isdecimal() else None,
+        retry_after_ms=_retry_after_ms(after),
         details={"status": status},
     )
+
+
+def _retry_after_ms(header: str) -> float | None:
+    """Reads the header in milliseconds: seconds, or an HTTP date."""
+    if header.isdecimal():
+        return int(header) * 1000
+    try:
+        at = parsedate_to_datetime(header)
+    except ValueError:
+        return None
+    return max(0, (at - datetime.now(at.tzinfo)).total_seconds() * 1000)

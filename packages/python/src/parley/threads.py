@@ -80,5 +80,6 @@ def _fail(future: asyncio.Future[Any], error: BaseException) -> None:
 
 
 def _sound(error: BaseException) -> BaseException:
-    """Futures take no StopIteration."""
-    return RuntimeError(f"StopIteration: {error}") if isinstance(error, StopIteration) else error
+    """Futures take no StopIteration; and what would end a program ends a thread, and not the event loop that waits."""
+    unsound = isinstance(error, (StopIteration, SystemExit, KeyboardInterrupt))
+    return RuntimeError(f"{type(error).__name__}: {error}") if unsound else error
