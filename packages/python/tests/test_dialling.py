@@ -87,11 +87,7 @@ async def test_a_peer_says_when_to_come_back_in_seconds_or_by_the_clock(in_secon
 
 
 async def test_a_tls_handshake_that_is_cut_is_tried_again_and_a_wrong_certificate_is_not(tmp_path: Path) -> None:
-    pem, key = tmp_path / "cert.pem", tmp_path / "key.pem"
-    made = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "1", "-subj", "/CN=127.0.0.1"]
-    subprocess.run([*made, "-keyout", str(key), "-out", str(pem)], check=True, capture_output=True)
-    own = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    own.load_cert_chain(pem, key)
+    own = certified(tmp_path)
     cuts = 0
 
     async def silent(reader: asyncio.StreamReader, _: asyncio.StreamWriter) -> None:
@@ -114,6 +110,16 @@ async def test_a_tls_handshake_that_is_cut_is_tried_again_and_a_wrong_certificat
     assert cuts == 2
     assert (error.code, error.retryable) == ("unavailable", False)
     assert "certificate" in error.message.lower()
+
+
+def certified(folder: Path) -> ssl.SSLContext:
+    """A certificate that nobody trusts."""
+    pem, key = folder / "cert.pem", folder / "key.pem"
+    make = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "1", "-subj", "/CN=127.0.0.1"]
+    subprocess.run([*make, "-keyout", str(key), "-out", str(pem)], check=True, capture_output=True)
+    own = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    own.load_cert_chain(pem, key)
+    return own
 
 
 async def carry(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

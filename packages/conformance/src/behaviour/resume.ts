@@ -38,7 +38,10 @@ export const resume: Cases = {
     for (let ms = 300, run = 1; ; ms *= 3, run++) {
       const { execution_id } = await house.client.executions.executeAsync(`${AGENT}.wait`, { ms });
       await house.note(signal, execution_id, 'started');
-      house.cable.takeAway();
+      // The agent dials again and finds nobody who answers: it goes on as soon as somebody does. Where it is refused, it
+      // waits longer and longer, and each round would come later, at last later than the control plane remembers it.
+      house.cable.hold();
+      house.cable.cut();
       // The work ends while there is no link: that takes its time, and no event can tell of it.
       await after(ms + 400, undefined, { signal });
       const unheard = (await house.client.executions.get(execution_id)).status === 'running';

@@ -182,8 +182,8 @@ async def dial(url: str, key: str | None, timeout_ms: int) -> Connection:
         words = f"{host} did not complete the handshake within {timeout_ms} ms"
         raise ParleyError("deadline_exceeded", words) from error
     except (OSError, EOFError) as error:
-        # A certificate that is wrong now is wrong in a second, and so is a peer that does not speak TLS; a handshake that
-        # was cut says nothing about the next.
+        # A certificate that is wrong now is wrong in a second, and so is a peer that does not speak TLS. A handshake
+        # that was cut says nothing about the next.
         cut = isinstance(error, (ssl.SSLEOFError, ssl.SSLZeroReturnError, ssl.SSLSyscallError))
         wrong = isinstance(error, ssl.SSLError) and not cut
         words = f"{host} could not be reached: {error}"
