@@ -2,8 +2,16 @@
 // what the agent did stands as notes in the workflow. Whoever calls again in the same session goes on with the same
 // conversation.
 
+import { ParleyError } from '@parley/core';
 import { Agent, type SessionOptions } from '@parley/session';
-import { type AgentRunner, type AgentSessionFactory, inExecution } from '@parley/turns';
+import {
+  type AgentConfig,
+  type AgentRunner,
+  type AgentSessionFactory,
+  type AgentTurnResult,
+  inExecution,
+  type TurnOptions,
+} from '@parley/turns';
 import { z } from 'zod';
 
 const live: SessionOptions = {
@@ -18,11 +26,15 @@ Do what is asked for, and answer with one sentence that can be read out: no path
 /** Minutes of work are no answer on the telephone. */
 const FIX_SECONDS = 60;
 
+/** What is said instead of an answer that could not be had. */
+const SORRY = 'I could not do that. Shall I try again?';
+
 /** The agent, on any backend of turn-based agents. */
 export function coderAgent(factory: AgentSessionFactory, workingDirectory: string): Agent {
   const coder = new Agent('coder');
-  /** By session: one conversation for each call. */
-  const runners = new Map<string, Promise<AgentRunner>>();
+  const config: AgentConfig = { workingDirectory, sandbox: 'workspace-write', developerInstructions: INSTRUCTIONS };
+  /** One conversation for each call that is under way. */
+  const calls = new Map<string, Colleague>();
 
   const fix = coder.reasoner(
     'fix',
@@ -33,44 +45,54 @@ export function coderAgent(factory: AgentSessionFactory, workingDirectory: strin
       onInterrupt: 'cancel',
     },
     async ({ problem }, context) => {
-      const runner = await runnerOf(context.sessionId ?? context.workflowId);
-      const { assistantText, usage } = await runner.turn(problem, {
-        timeoutSeconds: FIX_SECONDS,
-        ...inExecution(context),
-      });
+      const options = { timeoutSeconds: FIX_SECONDS, ...inExecution(context) };
+      const known = calls.get(context.sessionId ?? '');
+      // Whoever does not call the desk has a conversation that ends with the work.
+      await using alone = known ? undefined : new Colleague(await factory.runner(config));
+      const { assistantText, usage } = await ((known ?? alone) as Colleague).turn(problem, options);
       return { spoken_response: assistantText, output_tokens: usage?.outputTokens ?? 0 };
     },
   );
 
   coder.session('desk', live, async (session) => {
+    await using colleague = new Colleague(await factory.runner(config));
+    calls.set(session.id, colleague);
     try {
       for await (const turn of session) {
-        const { spoken_response } = await session.call(fix, { problem: turn.text }, { signal: turn.signal });
-        await session.say(spoken_response);
+        try {
+          const { spoken_response } = await session.call(fix, { problem: turn.text }, { signal: turn.signal });
+          await session.say(spoken_response);
+        } catch (error) {
+          // Who speaks over the work has taken it back. What failed is no reason to hang up.
+          if (turn.signal.aborted) continue;
+          session.log.warn('the work failed', { code: ParleyError.from(error).code });
+          await session.say(SORRY);
+        }
       }
     } finally {
-      await hangUp(session.id);
+      calls.delete(session.id);
     }
   });
 
-  function runnerOf(call: string): Promise<AgentRunner> {
-    let runner = runners.get(call);
-    if (!runner) {
-      runner = factory.runner({
-        workingDirectory,
-        sandbox: 'workspace-write',
-        developerInstructions: INSTRUCTIONS,
-      });
-      runners.set(call, runner);
-    }
-    return runner;
-  }
-
-  async function hangUp(call: string): Promise<void> {
-    const runner = runners.get(call);
-    runners.delete(call);
-    await (await runner)?.dispose();
-  }
-
   return coder;
+}
+
+/** A runner that is asked one thing after another: work that was interrupted takes a moment to end. */
+class Colleague implements AsyncDisposable {
+  readonly #runner: AgentRunner;
+  #before: Promise<unknown> = Promise.resolve();
+
+  constructor(runner: AgentRunner) {
+    this.#runner = runner;
+  }
+
+  turn(prompt: string, options: TurnOptions): Promise<AgentTurnResult> {
+    const turn = this.#before.then(() => this.#runner.turn(prompt, options));
+    this.#before = turn.catch(() => undefined);
+    return turn;
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.#runner.dispose();
+  }
 }

@@ -3,12 +3,14 @@
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { ParleyClient } from '@parley/client';
+import { connectSession, ParleyClient } from '@parley/client';
 import { findCodex, startCodex } from '@parley/codex';
 import { promptsOf, startScriptedProvider } from '@parley/codex/testing';
 import { startServer } from '@parley/server';
 import { startSimulator } from '@parley/simulator';
 import { decodeSpeech, encodeSpeech, readWav } from '@parley/simulator/speech';
+import { type AgentSessionFactory, turnError } from '@parley/turns';
+import { FakeAgentSessionFactory } from '@parley/turns/testing';
 import { expect, test } from 'vitest';
 import { converse } from '../demo/conversation.ts';
 import { coderAgent } from './agent.ts';
@@ -28,18 +30,8 @@ function missing(): string | null {
   }
 }
 
-test('what a caller says is done by Codex, spoken back, and noted in the workflow', async ({ skip }) => {
-  const why = missing();
-  skip(why !== null, why ?? '');
-  await using stack = new AsyncDisposableStack();
-  const folder = await mkdtemp(join(tmpdir(), 'parley-coder-'));
-  stack.defer(() => rm(folder, { recursive: true, force: true }));
-  await writeFile(join(folder, 'shop.txt'), 'Your order ships on Firday.\n');
-  const heard: string[] = [];
-  const provider = stack.use(await startScriptedProvider({ stepsOf: (prompt) => (heard.push(prompt), mend) }));
-  const factory = stack.use(
-    await startCodex({ providers: [{ id: 'scripted', baseUrl: provider.url, key: 'sk-none' }], model: 'scripted' }),
-  );
+/** A desk with a control plane, for an agent on any backend. */
+async function opened(stack: AsyncDisposableStack, factory: AgentSessionFactory, folder: string) {
   const simulator = stack.use(await startSimulator());
   const server = stack.use(
     await startServer({
@@ -52,11 +44,69 @@ test('what a caller says is done by Codex, spoken back, and noted in the workflo
   const agent = coderAgent(factory, folder).start({ url: server.url });
   stack.defer(() => agent.stop());
   await agent.ready;
-  const client = new ParleyClient({ url: server.url });
+  return { url: server.url, client: new ParleyClient({ url: server.url }) };
+}
+
+test('who speaks over the work takes it back, what fails is said, and the call goes on', async () => {
+  await using stack = new AsyncDisposableStack();
+  const factory = stack.use(
+    new FakeAgentSessionFactory({
+      script: ({ prompt }) => ({
+        text: `Did: ${prompt}`,
+        ...(prompt === 'a long thing' && { delayMs: Number.POSITIVE_INFINITY, cleanUpMs: 200 }),
+        ...(prompt === 'the impossible' && { error: turnError('turn_failed', 'as scripted') }),
+      }),
+    }),
+  );
+  await factory.start();
+  const { url, client } = await opened(stack, factory, tmpdir());
+  const { session_id, client_token } = await client.sessions.start('coder.desk');
+  const socket = await connectSession({ url, sessionId: session_id, token: client_token });
+  const said = async () => {
+    const { events } = await client.sessions.events(session_id);
+    return events.flatMap((event) => (event.type === 'say.requested' ? [event['text']] : []));
+  };
+
+  socket.sendText('a long thing');
+  await expect.poll(() => factory.turns.length).toBe(1);
+  socket.sendText('a short thing');
+  await expect.poll(said).toEqual(['Did: a short thing']);
+  socket.sendText('the impossible');
+  await expect.poll(said).toEqual(['Did: a short thing', 'I could not do that. Shall I try again?']);
+  socket.sendText('another thing');
+  await expect.poll(said).toHaveLength(3);
+
+  const alone = await client.executions.execute('coder.fix', { problem: 'no call' });
+  expect(alone.output).toMatchObject({ spoken_response: 'Did: no call' });
+  expect(factory.turns.map(({ prompt, index }) => [prompt, index])).toEqual([
+    ['a long thing', 0],
+    ['a short thing', 1],
+    ['the impossible', 2],
+    ['another thing', 3],
+    ['no call', 0],
+  ]);
+  await client.sessions.close(session_id);
+  // Each conversation ends with the call, or with the work.
+  await expect.poll(() => factory.runners.map(({ turns }) => turns.length)).toEqual([0, 0]);
+});
+
+test('what a caller says is done by Codex, spoken back, and noted in the workflow', async ({ skip }) => {
+  const why = missing();
+  skip(why !== null, why ?? '');
+  await using stack = new AsyncDisposableStack();
+  const folder = await mkdtemp(join(tmpdir(), 'parley-coder-'));
+  stack.defer(() => rm(folder, { recursive: true, force: true }));
+  await writeFile(join(folder, 'shop.txt'), 'Your order ships on Firday.\n');
+  const heard: string[] = [];
+  const provider = stack.use(await startScriptedProvider({ stepsOf: (prompt) => (heard.push(prompt), mend) }));
+  const factory = stack.use(
+    await startCodex({ providers: [{ id: 'scripted', baseUrl: provider.url, key: 'sk-none' }], model: 'scripted' }),
+  );
+  const { url, client } = await opened(stack, factory, folder);
 
   const { report, workflow } = await converse({
     client,
-    url: server.url,
+    url,
     target: 'coder.desk',
     audio: await encodeSpeech('The shop says Firday. Please mend it.'),
     directory: folder,
