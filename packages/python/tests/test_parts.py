@@ -10,12 +10,13 @@ from typing import Any
 
 import pytest
 
-from parley import ParleyError, Turn
-from parley.backoff import Backoff
+from parley import BlockingContext, Context, ParleyError, Turn
+from parley.backoff import Backoff, retry_after_ms
 from parley.check import Problem, problem_of
 from parley.errors import close_code_of, error_code_of_close
 from parley.ids import is_id, new_id
 from parley.json_text import dumps, loads, payload
+from parley.log import Log
 from parley.settings import link_url
 from parley.signals import Signal
 from parley.threads import Threads
@@ -160,3 +161,47 @@ async def test_threads_are_kept_for_the_next_work_and_tell_errors() -> None:
     assert await asyncio.gather(*(threads.run(partial(int, n)) for n in range(20))) == list(range(20))
     with pytest.raises(ValueError, match="no"):
         await threads.run(fail)
+
+
+async def test_asking_again_and_again_for_a_turn_leaves_nothing_behind() -> None:
+    queue = TurnQueue(4)
+    for _ in range(100):
+        with pytest.raises(asyncio.TimeoutError):
+            await asyncio.wait_for(queue.next(), 0)
+        asking = asyncio.ensure_future(queue.next())
+        await asyncio.sleep(0)
+        asking.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await asking
+    assert len(queue._waiters) == 0
+    queue.push(turn("one"))
+    assert (await queue.next()).text == "one"
+
+
+@pytest.mark.parametrize("ending", [SystemExit(2), KeyboardInterrupt(), StopIteration("x")])
+async def test_what_would_end_a_program_ends_only_the_thread_that_raised_it(ending: BaseException) -> None:
+    def work() -> None:
+        raise ending
+
+    with pytest.raises(RuntimeError, match=type(ending).__name__):
+        await Threads().run(work)
+
+
+async def test_a_note_that_cannot_be_sent_is_told_to_the_thread_that_leaves_it() -> None:
+    async def request(_: dict[str, Any]) -> None: ...
+
+    def note(text: str, data: Any) -> None:
+        raise ParleyError("invalid_argument", f"{text} is no JSON")
+
+    dispatch = {"execution_id": "exec_1", "workflow_id": "wf_1"}
+    context = Context(dispatch, agent="a", request=request, note=note, end=Signal(), log=Log())
+    face = BlockingContext(context, asyncio.get_running_loop())
+    with pytest.raises(ParleyError, match="a kettle is no JSON"):
+        await Threads().run(lambda: face.note("a kettle", object()))
+
+
+def test_a_header_says_when_to_come_back_in_seconds_or_as_a_date() -> None:
+    assert retry_after_ms("7") == 7_000
+    assert retry_after_ms("Wed, 21 Oct 2015 07:28:00 GMT") == 0
+    assert (retry_after_ms("Wed, 21 Oct 2095 07:28:00 -0000") or 0) > 0
+    assert [retry_after_ms(text) for text in ("", "soon", "-1")] == [None, None, None]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
+from datetime import datetime, timezone
+from email.utils import parsedate_to_datetime
 
 from .contract import TIMES
 from .errors import ParleyError
@@ -38,3 +40,16 @@ class Backoff:
         # Only a connection that lived earns a reset: a peer that accepts and drops would be redialled for ever.
         if uptime_ms >= self._reset_ms:
             self._ceiling_ms = self._min_ms
+
+
+def retry_after_ms(header: str) -> float | None:
+    """What an HTTP header Retry-After says, in milliseconds: seconds, or a date."""
+    if header.isdecimal():
+        return int(header) * 1000
+    try:
+        at = parsedate_to_datetime(header)
+    except (TypeError, ValueError):
+        return None
+    # A date in `-0000` has no zone, and means UTC.
+    zoned = at if at.tzinfo is not None else at.replace(tzinfo=timezone.utc)
+    return max(0.0, (zoned - datetime.now(timezone.utc)).total_seconds() * 1000)

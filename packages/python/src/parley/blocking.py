@@ -31,9 +31,6 @@ class _Bridge:
             work.close()
             raise ParleyError("unavailable", "the agent has stopped", retryable=False) from error
 
-    def tell(self, what: Callable[[], None]) -> None:
-        self._loop.call_soon_threadsafe(what)
-
 
 class BlockingContext:
     """A ``Context`` for a plain ``def``. ``cancelled`` says when to stop; ``call`` raises then."""
@@ -55,7 +52,10 @@ class BlockingContext:
         return self._bridge.wait(self._context.call(target, input, **fields))
 
     def note(self, text: str, data: Any = None) -> None:
-        self._bridge.tell(lambda: self._context.note(text, data))
+        async def noted() -> None:
+            self._context.note(text, data)
+
+        self._bridge.wait(noted())
 
 
 class BlockingSession:

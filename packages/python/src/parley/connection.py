@@ -6,8 +6,6 @@ import asyncio
 import ssl
 from collections import deque
 from collections.abc import Callable
-from datetime import datetime
-from email.utils import parsedate_to_datetime
 from typing import Any, NamedTuple
 
 from websockets.asyncio.client import ClientConnection, connect
@@ -15,6 +13,7 @@ from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidMes
 from websockets.protocol import State
 from websockets.typing import Subprotocol
 
+from .backoff import retry_after_ms
 from .contract import CATALOG, LIMITS
 from .contract.types import ErrorCode
 from .errors import ParleyError, error_code_of_close
@@ -204,21 +203,9 @@ def _refused(host: str, error: InvalidStatus) -> ParleyError:
     response = error.response
     status = response.status_code
     code = _CODE_OF_STATUS.get(status, "unavailable" if status >= 500 else "failed_precondition")
-    after = response.headers.get("Retry-After", "")
     return ParleyError(
         code,
         f"{host} answered the handshake with HTTP {status}",
-        retry_after_ms=_retry_after_ms(after),
+        retry_after_ms=retry_after_ms(response.headers.get("Retry-After", "")),
         details={"status": status},
     )
-
-
-def _retry_after_ms(header: str) -> float | None:
-    """Reads the header in milliseconds: seconds, or an HTTP date."""
-    if header.isdecimal():
-        return int(header) * 1000
-    try:
-        at = parsedate_to_datetime(header)
-    except ValueError:
-        return None
-    return max(0, (at - datetime.now(at.tzinfo)).total_seconds() * 1000)

@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 import httpx
 
+from .backoff import retry_after_ms
 from .contract.types import ErrorCode
 from .errors import ParleyError
 from .json_text import dumps, loads, plain
@@ -157,11 +158,10 @@ class Http:
             error.request_id = error.request_id or request_id
             return error
         status = response.status_code
-        after = response.headers.get("retry-after", "")
         return ParleyError(
             _CODE_OF_STATUS.get(status, "internal" if status >= 500 else "invalid_argument"),
             f"{method} {path} answered {status} without a Parley error body: {_excerpt(text)}",
-            retry_after_ms=int(after) * 1000 if after.isdecimal() else None,
+            retry_after_ms=retry_after_ms(response.headers.get("Retry-After", "")),
             request_id=request_id,
         )
 

@@ -176,11 +176,14 @@ class Link:
     async def _read(self, connection: Connection) -> None:
         try:
             while True:
-                self._peer.frame(await connection.receive(), connection)
+                try:
+                    frame = await connection.receive()
+                except ValueError:
+                    connection.close(1007, "a frame was not JSON")
+                    return
+                self._peer.frame(frame, connection)
         except ConnectionClosed:
             pass
-        except ValueError:
-            connection.close(1007, "a frame was not JSON")
         except Exception as error:  # noqa: BLE001 - it is logged
             # A mistake of ours must not end the agent: the server tells everything again on the next connection.
             self._peer.broken(error)

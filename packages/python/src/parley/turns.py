@@ -153,6 +153,9 @@ class TurnQueue:
             if waiter.done() and not waiter.cancelled() and waiter.exception() is None:
                 # It came in the moment in which the caller gave up: the next one gets it.
                 self._turns.appendleft(waiter.result())
+            elif waiter in self._waiters:
+                # Whoever asks again and again, a second at a time, must not leave one behind each time.
+                self._waiters.remove(waiter)
             raise
 
     def interrupt(self) -> None:
