@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -229,5 +230,38 @@ func TestAddressesThatCannotBeAreRefusedWithoutTheirSecrets(t *testing.T) {
 	}
 	if got, err := linkURL("https://parley.example"); err != nil || got != "wss://parley.example/api/v1/agent-link" {
 		t.Errorf("%s, %v", got, err)
+	}
+}
+
+func TestAnAgentThatStoppedLeavesNothingRunning(t *testing.T) {
+	p := newPlane(t, 0)
+	before := runtime.NumGoroutine()
+	for range 5 {
+		app := newAgent(t, "support")
+		must(t, app.RegisterSession("voice", "simulator", "websocket", func(ctx context.Context, session *Session) error {
+			for _, err := range session.Turns(ctx) {
+				if err != nil {
+					return err
+				}
+			}
+			return nil
+		}))
+		running := serve(t, app, p)
+		link, _ := p.welcome(t)
+		// A link that is cut, and one that is said goodbye to.
+		must(t, link.socket.CloseNow())
+		p.welcome(t)
+		running.Drain()
+		if err := running.Wait(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	left := func() int { return runtime.NumGoroutine() - before }
+	for deadline := time.Now().Add(patience); left() > 0 && time.Now().Before(deadline); {
+		time.Sleep(10 * time.Millisecond)
+	}
+	if left() > 0 {
+		stacks := make([]byte, 1<<16)
+		t.Errorf("%d goroutines are left:\n%s", left(), stacks[:runtime.Stack(stacks, true)])
 	}
 }
