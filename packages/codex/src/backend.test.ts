@@ -253,7 +253,11 @@ test('an answer of the host that is no JSON is a refusal', async () => {
   const codex = counterpart({ approve: () => ({ answers: { amount: 7n } }) });
   const turn = codex.runner().turn('x');
   await codex.sends('turn/start');
-  codex.say({ id: 'a', method: 'mcpServer/elicitation/request', params: { threadId: 'thread-1', message: 'How much?' } });
+  codex.say({
+    id: 'a',
+    method: 'mcpServer/elicitation/request',
+    params: { threadId: 'thread-1', message: 'How much?' },
+  });
   await vi.advanceTimersByTimeAsync(0);
   expect(codex.answered()).toMatchObject([{ id: 'a', error: { code: -32_603 } }]);
   codex.done(1);

@@ -1,7 +1,7 @@
 import type { HostFunction } from '@parley/turns';
 import { expect, test as base } from 'vitest';
 import { type Lab, lab } from './test-support/codex-test.ts';
-import { promptsOf } from './testing/scripted-provider.ts';
+import { promptsOf } from './testing/script.ts';
 import { KEY, runnerOf, shell, steps } from './test-support/workbench.ts';
 
 const test = base.extend<Lab>(lab);

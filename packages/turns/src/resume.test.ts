@@ -2,7 +2,8 @@ import { tmpdir } from 'node:os';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { turnError } from './failures.ts';
 import { type ResumeOptions, runTurnWithResume } from './resume.ts';
-import { FakeAgentSessionFactory, type FakeReply } from './testing/fake.ts';
+import { FakeAgentSessionFactory } from './testing/fake.ts';
+import type { FakeReply } from './testing/fake-script.ts';
 
 beforeEach(() => vi.useFakeTimers());
 afterEach(() => vi.useRealTimers());

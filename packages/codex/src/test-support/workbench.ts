@@ -8,7 +8,8 @@ import { findCodex } from '../binary.ts';
 import { CodexSessionFactory } from '../factory.ts';
 import type { CodexOptions, CodexProvider } from '../options.ts';
 import type { CodexRunner } from '../runner.ts';
-import { type ScriptedProvider, type Step, script, startScriptedProvider } from '../testing/scripted-provider.ts';
+import { script, type Step } from '../testing/script.ts';
+import { type ScriptedProvider, startScriptedProvider } from '../testing/scripted-provider.ts';
 
 /** Why the tests with the real binary cannot run here; null when they can. */
 export function noCodex(): string | null {

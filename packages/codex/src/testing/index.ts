@@ -1,12 +1,8 @@
 // For tests of programs that use Codex: the real binary, and a provider on loopback that does as it is told.
+export { type InputItem, promptsOf, type ResponsesBody, script, type Step } from './script.ts';
 export {
   type Recorded,
-  type ResponsesBody,
-  type InputItem,
-  promptsOf,
   type ScriptedProvider,
-  script,
-  startScriptedProvider,
   type ScriptedProviderOptions,
-  type Step,
+  startScriptedProvider,
 } from './scripted-provider.ts';

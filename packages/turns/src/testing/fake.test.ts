@@ -1,8 +1,10 @@
 import { tmpdir } from 'node:os';
 import { expect, test } from 'vitest';
 import { turnError, turnFailureOf } from '../failures.ts';
-import { FakeAgentSessionFactory, type FakeReply, type FakeScript } from './fake.ts';
-import { type AdapterUnderTest, agentRunnerSuite } from './suite.ts';
+import type { AdapterUnderTest } from './case.ts';
+import { FakeAgentSessionFactory } from './fake.ts';
+import type { FakeReply, FakeScript } from './fake-script.ts';
+import { agentRunnerSuite } from './suite.ts';
 
 type Scripted = FakeReply & { count?: true; hangs?: true; fails?: true };
 

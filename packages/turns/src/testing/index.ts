@@ -1,10 +1,6 @@
 // For tests of programs that use the port, and of adapters that implement it.
-export {
-  FakeAgentRunner,
-  FakeAgentSessionFactory,
-  type FakeOptions,
-  type FakeReply,
-  type FakeScript,
-  type FakeTurn,
-} from './fake.ts';
-export { type AdapterUnderTest, agentRunnerSuite, type SuiteCase } from './suite.ts';
+export { FakeAgentSessionFactory, type FakeOptions } from './fake.ts';
+export { FakeAgentRunner } from './fake-runner.ts';
+export type { FakeReply, FakeScript, FakeTurn } from './fake-script.ts';
+export type { AdapterUnderTest } from './case.ts';
+export { agentRunnerSuite, type SuiteCase } from './suite.ts';
