@@ -189,6 +189,23 @@ test('the deadline counts from the call, with the start of the conversation; the
   expect(codex.sentOf('thread/start')).toHaveLength(1);
 });
 
+test('a conversation that does not begin long after its turn was given up costs the backend', async () => {
+  const codex = counterpart({ cleanUpMs: 5000 });
+  delete codex.answers['thread/start'];
+  const runner = codex.runner();
+  for (const _ of [1, 2]) {
+    const turn = rejection(runner.turn('x', { timeoutSeconds: 1 }));
+    await vi.advanceTimersByTimeAsync(1000);
+    expect(await turn).toMatchObject({ details: { reason: 'timeout' } });
+  }
+  await vi.advanceTimersByTimeAsync(3999);
+  expect(codex.backend.lost.aborted).toBe(false);
+  await vi.advanceTimersByTimeAsync(1);
+  expect(codex.backend.lost.aborted).toBe(true);
+  expect(codex.sentOf('thread/start')).toHaveLength(1);
+  await runner.dispose();
+});
+
 test('a conversation that was refused is asked for again by the next turn', async () => {
   const codex = counterpart();
   const begin = codex.answers['thread/start'] as () => unknown;

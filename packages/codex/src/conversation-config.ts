@@ -65,12 +65,17 @@ function mcpServers({ tools }: CheckedAgentConfig, settings: CodexSettings): Par
   return Object.fromEntries(used.map(([name, server]) => [`mcp_servers.${name}`, serverParams(server, tools?.[name])]));
 }
 
+/** Milliseconds that a server may take to start. */
+export function startupMsOf({ startupTimeoutMs }: McpServer): number {
+  return startupTimeoutMs ?? 10_000;
+}
+
 function serverParams(server: McpServer, tools: readonly string[] | undefined): Params {
-  const { command, args, env, url, headers, startupTimeoutMs, toolTimeoutMs, required, writes } = server;
+  const { command, args, env, url, headers, toolTimeoutMs, required, writes } = server;
   return {
     ...(command !== undefined && { command, args: args ?? [], env: env ?? {} }),
     ...(url !== undefined && { url, ...(headers !== undefined && { http_headers: headers }) }),
-    startup_timeout_sec: (startupTimeoutMs ?? 10_000) / 1000,
+    startup_timeout_sec: startupMsOf(server) / 1000,
     tool_timeout_sec: (toolTimeoutMs ?? 60_000) / 1000,
     ...(required !== undefined && { required }),
     ...(writes === 'always' && { default_tools_approval_mode: 'approve' }),

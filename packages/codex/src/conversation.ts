@@ -8,8 +8,9 @@
 
 import { turnError, type CheckedAgentConfig, type HostFunction, type TurnRequest, untilAborted } from '@parley/turns';
 import type { Backend, Listener } from './backend.ts';
-import { conversationParams, dynamicTools, withoutOthers } from './conversation-config.ts';
+import { conversationParams, dynamicTools, startupMsOf, withoutOthers } from './conversation-config.ts';
 import { endLeftovers } from './leftovers.ts';
+import type { McpServer } from './options.ts';
 import { answerOf } from './requests.ts';
 import { asObject, asText, type Params, RpcError } from './rpc.ts';
 import { isUnknown, rejected } from './turn-failure.ts';
@@ -30,6 +31,7 @@ export class Conversation implements Listener {
   readonly #backend: Backend;
   #id: string | null = null;
   #opening: Promise<string> | null = null;
+  #watched = false;
   #run: { turn: TurnRun; signal: AbortSignal } | null = null;
 
   constructor(options: ConversationOptions) {
@@ -49,7 +51,7 @@ export class Conversation implements Listener {
     let begun = false;
     this.#run = { turn, signal };
     try {
-      const opened = turn.waits('Codex to begin the conversation');
+      const opened = turn.waits(this.#beginning);
       const threadId = await untilAborted(this.#open(), signal);
       opened();
       begun = true;
@@ -71,6 +73,8 @@ export class Conversation implements Listener {
 
   /** Ends the conversation for good: Codex ends its turn and its commands, and frees its MCP servers. */
   async delete(): Promise<void> {
+    // One that could not begin has nothing to end, and whoever asked for it was told.
+    await this.#opening?.catch(() => undefined);
     const id = this.id;
     if (id === null || this.#backend.lost.aborted) return;
     const deleted = this.#backend.rpc.request('thread/delete', { threadId: id }).catch((error: unknown) => {
@@ -108,6 +112,20 @@ export class Conversation implements Listener {
       run: turn,
       signal: AbortSignal.any([signal, over.signal]),
     });
+  }
+
+  /** MCP servers without which it does not begin. */
+  get #needed(): [name: string, server: McpServer][] {
+    const { tools } = this.#options.config;
+    return Object.entries(this.#backend.settings.mcpServers).filter(
+      ([name, { required }]) => required === true && (tools === undefined || Object.hasOwn(tools, name)),
+    );
+  }
+
+  get #beginning(): string {
+    const names = this.#needed.map(([name]) => name);
+    const what = 'Codex to begin the conversation';
+    return names.length === 0 ? what : `${what}, with the MCP servers that it needs: ${names.join(', ')}`;
   }
 
   #open(): Promise<string> {
@@ -164,20 +182,27 @@ export class Conversation implements Listener {
 
   /** C2, C3 */
   async #cleanUp(turn: TurnRun, begun: boolean): Promise<void> {
-    const why = 'an interrupted turn did not end in time';
-    // The start of a conversation cannot be taken back; its answer is waited for, and the next turn goes on with it.
-    if (!begun) {
-      await this.#inTime(
-        Promise.resolve(this.#opening).catch(() => undefined),
-        why,
-      );
-      return;
-    }
+    // The start of a conversation cannot be taken back, and nothing of the turn runs: the next turn goes on with it.
+    if (!begun) return this.#watchOpening();
     const ended = turn.begun.then(() => {
       if (!turn.over) this.#backend.rpc.post('turn/interrupt', { threadId: this.#id, turnId: turn.id });
       return turn.ended;
     });
-    if (await this.#inTime(ended, why)) await this.#endCommands(turn);
+    if (await this.#inTime(ended, 'an interrupted turn did not end in time')) await this.#endCommands(turn);
+  }
+
+  /** A start that nobody waits for may take as long as its MCP servers may; past that nobody knows what Codex does. */
+  #watchOpening(): void {
+    const opening = this.#opening;
+    if (opening === null || this.#watched) return;
+    this.#watched = true;
+    const ms = this.#backend.settings.cleanUpMs + Math.max(0, ...this.#needed.map(([, server]) => startupMsOf(server)));
+    const late = setTimeout(() => this.#backend.invalidate(`a conversation did not begin in time (${ms} ms)`), ms);
+    const settled = (): void => {
+      clearTimeout(late);
+      this.#watched = false;
+    };
+    opening.then(settled, settled);
   }
 
   async #endCommands(turn: TurnRun): Promise<void> {

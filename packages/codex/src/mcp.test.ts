@@ -122,6 +122,26 @@ test('servers are processes of a conversation, and end with it', async ({ lab })
   await expect.poll(() => processesWith(tag)).toEqual([]);
 });
 
+test('a server that is needed and does not start costs its own agent, and says so; nobody else', async ({ lab }) => {
+  const stuck = { command: 'sleep', args: ['600'], required: true, startupTimeoutMs: 3000 };
+  const { factory, runner } = await runnerOf(lab, { mcpServers: { stuck }, cleanUpMs: 500 });
+  const turn = runner.turn(steps({ text: 'x' }), { timeoutSeconds: 0.5 });
+  await expect(turn).rejects.toMatchObject({
+    details: {
+      reason: 'timeout',
+      waiting_for: expect.stringMatching(/begin the conversation.* needs: stuck$/) as string,
+    },
+  });
+  const other = await factory.runner({ workingDirectory: lab.folder, tools: {} });
+  expect((await other.turn(steps({ text: 'y' }))).assistantText).toBe('y');
+  await expect(runner.turn(steps({ text: 'x' }))).rejects.toMatchObject({
+    details: { reason: 'rejected' },
+    message: expect.stringContaining('stuck') as string,
+  });
+  expect(factory.state).toBe('ready');
+  await runner.dispose();
+});
+
 test('servers of the config in a home are not used', async ({ lab }) => {
   const { tag, server: site } = server();
   const home = `${lab.folder}/home`;
