@@ -1,14 +1,12 @@
 package contract
 
 import (
-	"bytes"
 	"encoding/json"
 	"fmt"
 	"maps"
 	"math"
 	"regexp"
 	"slices"
-	"strconv"
 	"strings"
 	"sync"
 	"unicode/utf8"
@@ -48,96 +46,6 @@ func Checked(name string, value any) error {
 
 func invalid(path, message string) *Error {
 	return NewError("invalid_argument", message).With("path", path)
-}
-
-// A schema is JSON Schema as far as the contract uses it.
-type schema struct {
-	Ref        string          `json:"$ref"`
-	Type       jsonTypes       `json:"type"`
-	Properties properties      `json:"properties"`
-	Required   []string        `json:"required"`
-	Additional json.RawMessage `json:"additionalProperties"`
-	Items      *schema         `json:"items"`
-	MinItems   int             `json:"minItems"`
-	MaxItems   *int            `json:"maxItems"`
-	Enum       []string        `json:"enum"`
-	Const      *string         `json:"const"`
-	Pattern    string          `json:"pattern"`
-	MinLength  int             `json:"minLength"`
-	MaxLength  *int            `json:"maxLength"`
-	Minimum    *float64        `json:"minimum"`
-	Maximum    *float64        `json:"maximum"`
-	OneOf      []*schema       `json:"oneOf"`
-	AnyOf      []*schema       `json:"anyOf"`
-}
-
-// properties are fields in the order in which the schema has them, because checks go in that order.
-type properties []property
-
-type property struct {
-	name   string
-	schema *schema
-}
-
-func (p *properties) UnmarshalJSON(text []byte) error {
-	decoder := json.NewDecoder(bytes.NewReader(text))
-	if _, err := decoder.Token(); err != nil {
-		return err
-	}
-	for decoder.More() {
-		key, err := decoder.Token()
-		if err != nil {
-			return err
-		}
-		one := property{name: key.(string), schema: new(schema)}
-		if err := decoder.Decode(one.schema); err != nil {
-			return err
-		}
-		*p = append(*p, one)
-	}
-	return nil
-}
-
-func (p properties) names() []string {
-	names := make([]string, len(p))
-	for i := range p {
-		names[i] = p[i].name
-	}
-	slices.Sort(names)
-	return names
-}
-
-func (p properties) find(name string) *schema {
-	for _, one := range p {
-		if one.name == name {
-			return one.schema
-		}
-	}
-	return nil
-}
-
-// jsonTypes is `type`: one name, or a list of two of which one is null.
-type jsonTypes struct {
-	name     string
-	nullable bool
-}
-
-func (t *jsonTypes) UnmarshalJSON(text []byte) error {
-	if text[0] == '"' {
-		return json.Unmarshal(text, &t.name)
-	}
-	var names []string
-	if err := json.Unmarshal(text, &names); err != nil {
-		return err
-	}
-	for _, name := range names {
-		if name == "null" {
-			t.nullable = true
-		} else {
-			t.name = name
-		}
-	}
-	return nil
 }
 
 func (s *schema) check(value any, path string) *Problem {
@@ -291,13 +199,6 @@ func (s *schema) checkArray(value any, path string) *Problem {
 	return nil
 }
 
-func entries(count int) string {
-	if count == 1 {
-		return "entry"
-	}
-	return "entries"
-}
-
 func (s *schema) checkString(value any, path string) *Problem {
 	text, ok := value.(string)
 	if !ok {
@@ -340,8 +241,6 @@ func (s *schema) checkNumber(value any, path string) *Problem {
 	return nil
 }
 
-func decimal(number float64) string { return strconv.FormatFloat(number, 'f', -1, 64) }
-
 func checkValues(values []string, value any, path string) *Problem {
 	if text, ok := value.(string); ok && slices.Contains(values, text) {
 		return nil
@@ -351,55 +250,6 @@ func checkValues(values []string, value any, path string) *Problem {
 	}
 	names := slices.Sorted(slices.Values(values))
 	return problem(path, "must be one of "+strings.Join(names, ", ")+"; got "+describe(value))
-}
-
-func wrongType(path, wanted string, value any) *Problem {
-	return problem(path, "must be "+wanted+", got "+typeName(value))
-}
-
-func problem(path, words string) *Problem {
-	subject := path
-	if path == "" {
-		subject = "the value"
-	}
-	return &Problem{Path: path, Message: subject + " " + words}
-}
-
-func below(path, name string) string {
-	if path == "" {
-		return name
-	}
-	return path + "." + name
-}
-
-// describe is a text in single quotes, cut; of anything else only the type. Numbers are never shown: languages print
-// them differently.
-func describe(value any) string {
-	text, ok := value.(string)
-	if !ok {
-		return typeName(value)
-	}
-	if runes := []rune(text); len(runes) > excerptChars {
-		return "'" + string(runes[:excerptChars]) + "…'"
-	}
-	return "'" + text + "'"
-}
-
-func typeName(value any) string {
-	switch value.(type) {
-	case nil:
-		return "null"
-	case []any:
-		return "array"
-	case map[string]any:
-		return "object"
-	case string:
-		return "string"
-	case bool:
-		return "boolean"
-	default:
-		return "number"
-	}
 }
 
 var patterns sync.Map

@@ -166,7 +166,7 @@ test.each([
   { backoffMaxMs: 2 ** 31 },
 ])('a policy without an end is refused before anything is looked at: %o', async (policy) => {
   const { build, factory } = await wall([]);
-  const inspect = vi.fn(() => 0);
+  const inspect = vi.fn<() => number>(() => 0);
   await expect(build({ policy, inspect })).rejects.toMatchObject({
     code: 'invalid_argument',
     message: expect.stringContaining(`policy.${Object.keys(policy)[0]}`) as string,
