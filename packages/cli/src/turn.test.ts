@@ -4,23 +4,13 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { findCodex } from '@parley/codex';
-import { type ScriptedProvider, script, startScriptedProvider, type Step } from '@parley/codex/testing';
+import { noCodex, type ScriptedProvider, script, startScriptedProvider, type Step } from '@parley/codex/testing';
 import { expect, test as plainTest, vi } from 'vitest';
 import { parley, type Ran, shell } from './command.test.fake.ts';
 
 const MAIN = fileURLToPath(new URL('./main.ts', import.meta.url));
 
 vi.setConfig({ testTimeout: 60_000 });
-
-function missing(): string | null {
-  try {
-    findCodex();
-    return null;
-  } catch (error) {
-    return (error as Error).message;
-  }
-}
 
 interface Place {
   folder: string;
@@ -31,7 +21,7 @@ interface Place {
 
 const test = plainTest.extend<{ place: Place }>({
   place: async ({ skip }, use) => {
-    const why = missing();
+    const why = noCodex();
     skip(why !== null, why ?? '');
     await using provider = await startScriptedProvider();
     const folder = mkdtempSync(join(tmpdir(), 'parley-turn-'));

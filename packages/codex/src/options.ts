@@ -88,7 +88,7 @@ export interface CodexOptions {
   mcpServers?: Readonly<Record<string, McpServer>> | undefined;
   /** Asked before what an agent's approval leaves to the host. Default: everything is declined. */
   approve?: ((request: ApprovalRequest) => ApprovalDecision | Promise<ApprovalDecision>) | undefined;
-  /** Further environment of Codex. Commands of the model do not see it. */
+  /** Further environment of Codex. Not that of commands, but one with full access can read it: no secrets. */
   env?: Readonly<Record<string, string>> | undefined;
   /** Further environment of the commands that the model runs: no secrets. */
   toolEnv?: Readonly<Record<string, string>> | undefined;

@@ -1,7 +1,8 @@
 import { agentRunnerSuite, type AdapterUnderTest } from '@parley/turns/testing';
 import { expect, test } from 'vitest';
 import type { CodexSessionFactory } from './factory.ts';
-import { noCodex, openWorkbench, steps } from './test-support/workbench.ts';
+import { openWorkbench, steps } from './test-support/workbench.ts';
+import { noCodex } from './testing/no-codex.ts';
 
 const missing = noCodex();
 

@@ -4,8 +4,8 @@ import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { connectSession, ParleyClient } from '@parley/client';
-import { findCodex, startCodex } from '@parley/codex';
-import { promptsOf, startScriptedProvider } from '@parley/codex/testing';
+import { startCodex } from '@parley/codex';
+import { noCodex, promptsOf, startScriptedProvider } from '@parley/codex/testing';
 import { startServer } from '@parley/server';
 import { startSimulator } from '@parley/simulator';
 import { decodeSpeech, encodeSpeech, readWav } from '@parley/simulator/speech';
@@ -20,15 +20,6 @@ const mend = [
   { call: 'exec_command', input: { cmd: 'sed -i s/Firday/Friday/ shop.txt && cat shop.txt', yield_time_ms: 5000 } },
   { text: 'The shop now says Friday.' },
 ];
-
-function missing(): string | null {
-  try {
-    findCodex();
-    return null;
-  } catch (error) {
-    return (error as Error).message;
-  }
-}
 
 /** A desk with a control plane, for an agent on any backend. */
 async function opened(stack: AsyncDisposableStack, factory: AgentSessionFactory, folder: string) {
@@ -91,7 +82,7 @@ test('who speaks over the work takes it back, what fails is said, and the call g
 });
 
 test('what a caller says is done by Codex, spoken back, and noted in the workflow', async ({ skip }) => {
-  const why = missing();
+  const why = noCodex();
   skip(why !== null, why ?? '');
   await using stack = new AsyncDisposableStack();
   const folder = await mkdtemp(join(tmpdir(), 'parley-coder-'));

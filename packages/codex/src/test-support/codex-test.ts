@@ -2,7 +2,8 @@
 // `const test = base.extend<Lab>(lab); test('a sentence', async ({ lab }) => …)`.
 
 import type { TestContext } from 'vitest';
-import { noCodex, openWorkbench, type Workbench } from './workbench.ts';
+import { noCodex } from '../testing/no-codex.ts';
+import { openWorkbench, type Workbench } from './workbench.ts';
 
 const missing = noCodex();
 

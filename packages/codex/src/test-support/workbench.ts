@@ -4,22 +4,11 @@ import { mkdtemp, readdir, readFile, readlink, realpath, rm } from 'node:fs/prom
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { AgentConfig, AgentTurnResult, RunnerOptions } from '@parley/turns';
-import { findCodex } from '../binary.ts';
 import { CodexSessionFactory } from '../factory.ts';
 import type { CodexOptions, CodexProvider } from '../options.ts';
 import type { CodexRunner } from '../runner.ts';
 import { script, type Step } from '../testing/script.ts';
 import { type ScriptedProvider, startScriptedProvider } from '../testing/scripted-provider.ts';
-
-/** Why the tests with the real binary cannot run here; null when they can. */
-export function noCodex(): string | null {
-  try {
-    findCodex();
-    return null;
-  } catch (error) {
-    return (error as Error).message;
-  }
-}
 
 export const KEY = 'sk-mock-0c7k-not-to-be-seen';
 

@@ -43,7 +43,7 @@ class Executions:
             "POST",
             f"/api/v1/execute/{quote(target, safe='')}",
             body=_run(input, timeout_ms),
-            headers={"X-Session-ID": session_id, "X-Parent-Execution-ID": parent_execution_id},
+            headers=_within(session_id, parent_execution_id),
             idempotency_key=idempotency_key,
             timeout_ms=_CALL_TIMEOUT_MS if timeout_ms is None else timeout_ms + 5_000,
         )
@@ -64,7 +64,7 @@ class Executions:
             "POST",
             f"/api/v1/execute/async/{quote(target, safe='')}",
             body=_run(input, timeout_ms),
-            headers={"X-Session-ID": session_id, "X-Parent-Execution-ID": parent_execution_id},
+            headers=_within(session_id, parent_execution_id),
             idempotency_key=idempotency_key,
         )
         return cast(ExecutionResource, answer)
@@ -106,6 +106,11 @@ class Executions:
 def _run(input: Any, timeout_ms: int | None) -> Mapping[str, Any]:
     given = {} if input is None else {"input": input}
     return given if timeout_ms is None else {**given, "timeout_ms": timeout_ms}
+
+
+def _within(session_id: str | None, parent_execution_id: str | None) -> Mapping[str, str | None]:
+    """Headers that say what an execution belongs to."""
+    return {"X-Session-ID": session_id, "X-Parent-Execution-ID": parent_execution_id}
 
 
 def _execution(execution_id: str, rest: str = "") -> str:
