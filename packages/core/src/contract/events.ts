@@ -117,14 +117,14 @@ export const EVENT_SCHEMAS = [
   event(
     'provider.renewed',
     {
-      /** Its hour came near, or the provider said that it would end the connection. */
-      reason: z.enum(['cap', 'going_away']),
+      /** Its hour came near, the provider said that it would end the connection, or the connection was cut. */
+      reason: z.enum(['cap', 'going_away', 'lost']),
       by: z.enum(['handle', 'replay']),
       /** Items of the conversation that the new connection was told of. */
       items: z.int(),
       provider_session_id: z.string().optional(),
     },
-    'Another connection to the provider took the place of the one before, between two turns.',
+    'Another connection to the provider took the place of the one before: between two turns, or after that one was cut.',
   ),
   event(
     'call.offered',

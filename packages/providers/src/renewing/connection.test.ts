@@ -168,14 +168,18 @@ test('a call that is over is not renewed', async () => {
   await expect.poll(() => simulator.sessions().length).toBe(0);
 });
 
-test('a connection that is cut while it is renewed ends the session, and leaves nothing behind', async () => {
+test('a connection that is cut while it is renewed is followed by the one that was on its way, and leaves nothing', async () => {
   const session = await call('openai', '/v1');
-  simulator.faults.add({ when: 'connected', kind: 'stall' });
+  await say(session, 'good morning');
+  simulator.faults.add({ when: 'upgrade', kind: 'delay', ms: 200 });
   clock.advance(HOUR_MS - 60_000);
   simulator.faults.add({ when: 'append', kind: 'drop' });
   session.connection.media.send(
     Buffer.from(`{"type":"input_audio_buffer.append","audio":"${Buffer.alloc(960).toString('base64')}"}`),
   );
-  expect(await session.connection.closed).toMatchObject({ code: 1006 });
+  expect(await session.event('provider.renewed')).toMatchObject({ reason: 'lost', by: 'replay', items: 2 });
+  expect(await say(session, 'and again', 1)).toBe('You said: and again');
+  session.connection.close();
+  expect(await session.connection.closed).toMatchObject({ code: 1000 });
   await expect.poll(() => simulator.sessions().length).toBe(0);
 });

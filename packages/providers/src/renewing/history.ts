@@ -1,7 +1,8 @@
 // What was said so far, as far as a new connection has to be told it: text, and tools with what they returned. Sound of
-// the model cannot be given back to it.
+// the model cannot be given back to it. It is read from the events of a connection, or from the log of a session, in
+// which the same things stand under the same names.
 
-import type { ModelCommand, ModelCommandOf, ModelEvent } from '@parley/core';
+import { heardText, type ModelCommand, type ModelCommandOf, type ModelEvent, type SessionEvent } from '@parley/core';
 
 export interface HistoryLimits {
   /** Entries that are kept; the oldest go first. */
@@ -11,77 +12,131 @@ export interface HistoryLimits {
 }
 
 export const HISTORY_LIMITS: HistoryLimits = { entries_max: 200, chars_max: 64_000 };
+/** Tools whose output is not there yet. */
+const CALLS_MAX = 256;
+
+type Line = ModelCommandOf<'add_text'>;
 
 interface Entry {
-  role: ModelCommandOf<'add_text'>['role'];
-  text: string;
-  /** Of an answer: what may still be found not to have been heard. */
-  item_id?: string | undefined;
-  audio_ms?: number;
+  /** Its number: those of later entries are greater. */
+  n: number;
+  line: Line;
+  /** Of an answer: what it said as a whole, and what may still be found not to have been heard. */
+  answer?: { response_id: string; item_id: string | undefined; text: string; audio_ms: number };
 }
 
+/** A conversation as text, within bounds: what a new connection to a model is told of the one before it. */
 export class History {
   readonly #limits: HistoryLimits;
   readonly #calls = new Map<string, { name: string; input: string }>();
+  /** Answers that were cut before they were complete: how much of them was heard. */
+  readonly #cut = new Map<string, number>();
   #entries: Entry[] = [];
   #chars = 0;
-  /** Grows with every entry. */
+  /** Grows with every entry, and with every change of one. */
   version = 0;
 
   constructor(limits: HistoryLimits = HISTORY_LIMITS) {
     this.#limits = limits;
   }
 
-  /** The commands that tell it to a new connection, in order. */
-  replay(): ModelCommandOf<'add_text'>[] {
-    return this.#entries.map(({ role, text }) => ({ type: 'add_text', role, text }));
+  /**
+   * The commands that tell it to a new connection, in order.
+   * @param after only what came after this version.
+   */
+  replay(after = 0): Line[] {
+    return this.#entries.filter(({ n, line }) => n > after && line.text !== '').map(({ line }) => ({ ...line }));
   }
 
-  event(event: ModelEvent): void {
-    if (event.type === 'turn.completed') this.#add({ role: 'user', text: event.text });
-    else if (event.type === 'response.completed') {
-      const { item_id, text, audio_ms } = event;
-      this.#add({ role: 'assistant', text, item_id, audio_ms });
-    } else if (event.type === 'tool.called') {
-      this.#calls.set(event.call_id, { name: event.name, input: event.arguments });
+  /** An event of a connection, or an entry of a session's log. */
+  event(event: ModelEvent | SessionEvent): void {
+    switch (event.type) {
+      case 'turn.completed':
+      case 'input.injected':
+        this.#add('user', event.text);
+        break;
+      case 'response.completed':
+        this.#answered(event);
+        break;
+      case 'response.interrupted':
+        this.#heard(({ response_id }) => response_id === event.response_id, event.played_ms);
+        if (this.#cut.size < CALLS_MAX) this.#cut.set(event.response_id, event.played_ms);
+        break;
+      case 'item.truncated':
+        this.#heard(({ item_id }) => item_id === event.item_id, event.audio_ms);
+        break;
+      case 'tool.called':
+        if (event.source === 'model') this.#called(event.call_id, event.name, event.arguments);
+        break;
+      case 'tool.rejected':
+        this.#returned(event.call_id, JSON.stringify({ error: event.error }));
+        break;
+      case 'tool.completed':
+        this.#returned(event.call_id, JSON.stringify(event.output ?? (event.error ? { error: event.error } : null)));
+        break;
+      default:
     }
   }
 
-  command(command: ModelCommand): void {
-    if (command.type === 'add_text') this.#add({ role: command.role, text: command.text });
-    else if (command.type === 'tool_output') {
-      const call = this.#calls.get(command.call_id);
-      this.#calls.delete(command.call_id);
-      // The pair is one entry, so that neither half is ever replayed alone.
-      if (call) this.#add({ role: 'system', text: `Tool ${call.name}(${call.input}) returned ${command.output}` });
-    } else if (command.type === 'truncate') this.#cut(command.item_id, command.audio_ms);
+  /** A command on its way to a connection. What it adds is also what tells it to another one. */
+  command(command: ModelCommand): Line | null {
+    switch (command.type) {
+      case 'add_text':
+        return this.#add(command.role, command.text);
+      case 'tool_output':
+        return this.#returned(command.call_id, command.output);
+      case 'truncate':
+        this.#heard(({ item_id }) => item_id === command.item_id, command.audio_ms);
+        return null;
+      default:
+        return null;
+    }
   }
 
-  /** Tools that were called and have no output yet. */
-  get open_calls(): number {
-    return this.#calls.size;
+  #answered({ response_id, item_id, text, audio_ms }: ModelEvent & { type: 'response.completed' }): void {
+    this.#add('assistant', text, { response_id, item_id, text, audio_ms });
+    const played_ms = this.#cut.get(response_id);
+    this.#cut.delete(response_id);
+    if (played_ms !== undefined) this.#heard((answer) => answer.response_id === response_id, played_ms);
   }
 
-  #add(entry: Entry): void {
-    if (entry.text === '') return;
+  #called(call_id: string, name: string, input: string): void {
+    if (this.#calls.size >= CALLS_MAX) {
+      const [oldest] = this.#calls.keys();
+      if (oldest !== undefined) this.#calls.delete(oldest);
+    }
+    this.#calls.set(call_id, { name, input });
+  }
+
+  /** A call and its output are one entry, so that neither half is ever told alone. */
+  #returned(call_id: string, output: string): Line | null {
+    const call = this.#calls.get(call_id);
+    this.#calls.delete(call_id);
+    return call ? this.#add('system', `Tool ${call.name}(${call.input}) returned ${output}`) : null;
+  }
+
+  #add(role: Line['role'], whole: string, answer?: Entry['answer']): Line | null {
+    if (whole === '') return null;
     const { entries_max, chars_max } = this.#limits;
-    const kept = { ...entry, text: entry.text.slice(0, chars_max) };
-    this.#entries.push(kept);
-    this.#chars += kept.text.length;
+    const line: Line = { type: 'add_text', role, text: whole.slice(0, chars_max) };
     this.version += 1;
+    this.#entries.push({ n: this.version, line, ...(answer === undefined ? {} : { answer }) });
+    this.#chars += line.text.length;
     while (this.#entries.length > entries_max || this.#chars > chars_max) {
-      this.#chars -= this.#entries.shift()?.text.length ?? 0;
+      this.#chars -= this.#entries.shift()?.line.text.length ?? 0;
     }
+    return line;
   }
 
-  /** Keeps the words that were heard, by the share of the sound that was, to the last whole word. */
-  #cut(item_id: string, heard_ms: number): void {
-    const entry = this.#entries.find((one) => one.item_id === item_id);
-    if (!entry?.audio_ms || heard_ms >= entry.audio_ms) return;
-    const cut = entry.text.slice(0, Math.floor((entry.text.length * heard_ms) / entry.audio_ms));
-    const words = cut.slice(0, cut.lastIndexOf(' ') + 1).trimEnd();
-    this.#chars -= entry.text.length - words.length;
-    entry.text = words;
+  /** The user did not hear all of it, so the model did not say all of it. Which is known first depends on the pace. */
+  #heard(of: (answer: NonNullable<Entry['answer']>) => boolean, heard_ms: number): void {
+    const entry = this.#entries.find(({ answer }) => answer !== undefined && of(answer));
+    if (!entry?.answer) return;
+    const { text, audio_ms } = entry.answer;
+    const words = heardText(text, heard_ms, audio_ms).slice(0, entry.line.text.length);
+    if (words.length >= entry.line.text.length) return;
+    this.#chars -= entry.line.text.length - words.length;
+    entry.line.text = words;
     this.version += 1;
   }
 }

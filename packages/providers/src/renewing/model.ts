@@ -1,19 +1,23 @@
-// A model whose sessions outlive the provider's cap.
+// A model whose sessions outlive their connections to the provider.
 
 import type { ProviderCapability } from '@parley/core';
 import { systemClock } from '@parley/transport';
 import type { ModelConnection, ModelSessionOptions, RealtimeModel } from '../port.ts';
 import { type RenewalSettings, RenewingConnection } from './connection.ts';
 import { HISTORY_LIMITS } from './history.ts';
+import { RECONNECT } from './retries.ts';
 
 const BEFORE_MS = 120_000;
 
 /**
- * The same model, with connections that are renewed between two turns before the provider ends them: by the provider's
- * handle where it has one, by telling a new connection what was said where it has none.
+ * The same model, with connections that are renewed between two turns before the provider ends them, and followed by
+ * others when they are cut: by the provider's handle where it has one, by telling a new connection what was said where it
+ * has none. A provider that does not want the session again (a refused key, a policy, a wrong request) ends it.
  *
  * @param settings.before_ms when a renewal begins to wait for its boundary. Default: two minutes before the cap, or a
  * fifth of it where it is shorter.
+ * @param settings.reconnect how often and how long a cut connection is tried to be followed. Default: six times within
+ * twenty seconds; null: never.
  * @example
  * const model = renewing(createModel('openai', { base_url, key }));
  */
@@ -22,6 +26,7 @@ export function renewing(model: RealtimeModel, settings: Partial<RenewalSettings
     clock: settings.clock ?? systemClock,
     before_ms: settings.before_ms ?? Math.min(BEFORE_MS, model.capabilities.session_max_ms / 5),
     history: settings.history ?? HISTORY_LIMITS,
+    reconnect: settings.reconnect === undefined ? RECONNECT : settings.reconnect,
   });
 }
 
