@@ -78,6 +78,8 @@ export interface ModelConnection {
   readonly media: ModelMedia;
   /** The newest handle with which another connection can take the conversation up; where the provider has handles. */
   readonly resumeHandle?: string | undefined;
+  /** How a tool call of another connection is told to it, with its output: as items (`add_item`) or as a text. */
+  readonly callsAre?: 'items' | 'text';
   /** The one listener that is told that the provider is about to end the connection, in so many milliseconds. */
   onGoingAway?(listener: (ms: number) => void): void;
   /** All that the model says, for who has no clients and runs the tools itself. Absent where frames are only made for clients. */

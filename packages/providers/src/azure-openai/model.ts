@@ -8,6 +8,7 @@ import type { ModelConfig, RealtimeModel } from '../port.ts';
 
 export const AZURE_OPENAI: Dialect = {
   provider: 'azure_openai',
+  callsAre: 'items',
   // A key of the resource, or a token of Entra, which is a JSON web token.
   keyHeaders: (key) => (isEntraToken(key) ? bearer(key) : { 'api-key': key }),
   safetyHeaders: (safety_id) => ({ 'OpenAI-Safety-Identifier': safety_id }),

@@ -5,13 +5,15 @@ import { capabilityOf, ParleyError, type ProviderCapability } from '@parley/core
 import { type Clock, dialFrameSocket, systemClock } from '@parley/transport';
 import { socketBase, under } from '../base-url.ts';
 import { OpenAIConnection } from '../openai/connection.ts';
-import { OPENAI } from '../openai/dialect.ts';
+import { type Dialect, OPENAI } from '../openai/dialect.ts';
 import { dialError, redactor } from '../openai/errors.ts';
 import { handshake } from '../openai/handshake.ts';
 import { sessionOf } from '../openai/session-config.ts';
 import type { ModelConfig, ModelConnection, ModelSessionOptions, RealtimeModel } from '../port.ts';
 import { GeminiSocket } from './socket.ts';
 
+// What it did not call itself it takes no output of.
+const GEMINI: Dialect = { ...OPENAI, provider: 'gemini', callsAre: 'text' };
 const CONNECT_TIMEOUT_MS = 10_000;
 const PATH = '/ws/google.ai.generativelanguage.v1beta.GenerativeService.BidiGenerateContent';
 
@@ -62,7 +64,7 @@ export class GeminiModel implements RealtimeModel {
           responder: options.responder,
           clock,
           redact,
-          dialect: OPENAI,
+          dialect: GEMINI,
           resumeHandle: () => socket.resumeHandle,
           onGoingAway: (listener) => socket.onGoingAway(listener),
         }),

@@ -10,6 +10,8 @@ import type { ModelConfig, RealtimeModel } from '../port.ts';
 
 export const OPENAI_COMPATIBLE: Dialect = {
   provider: 'openai_compatible',
+  // Not every server of this shape lets a client make them.
+  callsAre: 'text',
   keyHeaders: bearer,
   socket: (socket) => new RenamedSocket(socket, underNewerName),
 };

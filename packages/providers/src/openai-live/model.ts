@@ -5,7 +5,7 @@ import { capabilityOf, ParleyError, type ProviderCapability } from '@parley/core
 import { type Clock, dialFrameSocket, systemClock } from '@parley/transport';
 import { socketBase, under } from '../base-url.ts';
 import { OpenAIConnection } from '../openai/connection.ts';
-import { OPENAI } from '../openai/dialect.ts';
+import { type Dialect, OPENAI } from '../openai/dialect.ts';
 import { dialError, redactor } from '../openai/errors.ts';
 import { handshake } from '../openai/handshake.ts';
 import { sessionOf } from '../openai/session-config.ts';
@@ -13,6 +13,7 @@ import type { ModelConfig, ModelConnection, ModelSessionOptions, RealtimeModel }
 import { DELEGATION_MODEL, type LiveSettings } from './session-config.ts';
 import { LiveSocket } from './socket.ts';
 
+const LIVE: Dialect = { ...OPENAI, provider: 'openai_live' };
 const CONNECT_TIMEOUT_MS = 10_000;
 
 export class OpenAILiveModel implements RealtimeModel {
@@ -62,7 +63,7 @@ export class OpenAILiveModel implements RealtimeModel {
         signal: options.signal,
       },
       (session) =>
-        new OpenAIConnection({ socket, session, responder: options.responder, clock, redact, dialect: OPENAI }),
+        new OpenAIConnection({ socket, session, responder: options.responder, clock, redact, dialect: LIVE }),
     );
   }
 }

@@ -97,6 +97,13 @@ export class Outbound {
         event_id,
       );
     }
+    if (item['type'] === 'function_call') {
+      const { call_id, name, arguments: input } = item;
+      return this.#send(
+        { type: 'response.item.create', item: { type: 'function_call', call_id, name, arguments: input } },
+        event_id,
+      );
+    }
     const text = listIn(item, 'content')
       .map((part) => textIn(part, 'text') ?? '')
       .join('\n');

@@ -153,6 +153,10 @@ export class OpenAIConnection implements ModelConnection {
     this.#options.socket.send(encoded(frame));
   }
 
+  get callsAre(): 'items' | 'text' {
+    return this.#options.dialect.callsAre;
+  }
+
   get resumeHandle(): string | undefined {
     return this.#options.resumeHandle?.();
   }

@@ -12,6 +12,11 @@ export interface Dialect {
   readonly safetyHeaders?: (safety_id: string) => Record<string, string>;
   /** The session, or a patch of it, as this provider wants it, of the one that OpenAI gets. */
   readonly session?: (session: Wire) => Wire;
+  /**
+   * How it is told a tool call of another connection, with its output: as the two items that they are, or as a text
+   * where it takes no items that it did not make.
+   */
+  readonly callsAre: 'items' | 'text';
   /** Frames in OpenAI's names over a socket that speaks the provider's. */
   readonly socket?: (socket: FrameSocket) => FrameSocket;
 }
@@ -20,6 +25,7 @@ export const bearer = (key: string): Record<string, string> => ({ Authorization:
 
 export const OPENAI: Dialect = {
   provider: 'openai',
+  callsAre: 'items',
   keyHeaders: bearer,
   safetyHeaders: (safety_id) => ({ 'OpenAI-Safety-Identifier': safety_id }),
 };

@@ -36,9 +36,9 @@ async function say(session: Connected, text: string, nth = 0): Promise<string> {
 }
 
 const known = (): unknown[] =>
-  (simulator.sessions().at(-1)?.items() ?? []).map(({ role, content }) => [
-    role,
-    (content ?? []).map((part) => part.text ?? part.transcript).join(''),
+  (simulator.sessions().at(-1)?.items() ?? []).map(({ type, role, content, arguments: input, output }) => [
+    role ?? type,
+    (content ?? []).map((part) => part.text ?? part.transcript).join('') || (input ?? output),
   ]);
 
 test('before its hour is over a session goes on over another connection, which knows what was said', async () => {
@@ -93,7 +93,8 @@ test('a renewal waits for the end of what is under way: an answer, and a tool', 
   expect(order.slice(-2)).toEqual(['response.completed', 'provider.renewed']);
   await expect.poll(known).toEqual([
     ['user', 'order 42'],
-    ['system', 'Tool lookup_order({"order":"42"}) returned {"ship_day":"Friday"}'],
+    ['function_call', '{"order":"42"}'],
+    ['function_call_output', '{"ship_day":"Friday"}'],
     ['assistant', 'It ships on Friday.'],
   ]);
   session.connection.close();

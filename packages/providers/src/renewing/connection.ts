@@ -81,7 +81,8 @@ export class RenewingConnection implements ModelConnection {
 
   send(command: ModelCommand): void {
     this.#look();
-    const told = this.#history.command(command);
+    const before = this.#history.version;
+    this.#history.command(command);
     if (command.type === 'truncate' && this.media.isOlder(command.item_id)) {
       // The history above has kept what was heard.
       return queueMicrotask(() => this.#truncated(command.item_id, command.audio_ms));
@@ -91,8 +92,8 @@ export class RenewingConnection implements ModelConnection {
     // Who comes next is told the history, and what was asked for meanwhile.
     if (this.#state.kind === 'lost') return;
     const orphan = command.type === 'tool_output' && this.#orphans.has(command.call_id);
-    if (!orphan) this.#current.send(command);
-    else if (told) this.#current.send(told);
+    for (const one of orphan ? this.#history.replay(before, this.#current.callsAre) : [command])
+      this.#current.send(one);
     this.#progress();
   }
 
@@ -293,10 +294,11 @@ export class RenewingConnection implements ModelConnection {
     // What a handle stands for is known better now; one that was not taken is of no use.
     const known = handle?.value === this.#handle?.value ? this.#handle : handle;
     this.#handle = known;
-    const replay = this.#history.replay(known?.version);
+    const replay = this.#history.replay(known?.version, connection.callsAre);
     this.#adopt(connection);
     // What the client says now goes to it, and what it says to the client.
-    this.media.switchTo(connection.media, replay.length);
+    const shown = replay.filter((one) => one.type === 'add_text' && one.role !== 'system').length;
+    this.media.switchTo(connection.media, shown);
     this.#listen(connection);
     for (const command of replay) connection.send(command);
     old.close('renewed');
@@ -311,7 +313,12 @@ export class RenewingConnection implements ModelConnection {
   }
 }
 
-function changes({ instructions, voice, turn_detection, tools }: ModelCommandOf<'update'>): Partial<ModelSessionOptions> {
+function changes({
+  instructions,
+  voice,
+  turn_detection,
+  tools,
+}: ModelCommandOf<'update'>): Partial<ModelSessionOptions> {
   return {
     ...(instructions === undefined ? {} : { instructions }),
     ...(voice === undefined ? {} : { voice }),

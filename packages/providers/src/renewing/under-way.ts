@@ -93,7 +93,11 @@ export class UnderWay {
     const endings: ModelEvent[] = [];
     if (this.#speaking) {
       const { item_id } = this.#speaking;
-      endings.push({ type: 'speech.stopped', audio_ms: sounds.heard_ms, ...(item_id === undefined ? {} : { item_id }) });
+      endings.push({
+        type: 'speech.stopped',
+        audio_ms: sounds.heard_ms,
+        ...(item_id === undefined ? {} : { item_id }),
+      });
     }
     let respond = asked_by_client;
     for (const [response_id, { say_id, began_ms }] of this.#answers) {

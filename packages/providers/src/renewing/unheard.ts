@@ -18,8 +18,8 @@ export class Unheard {
   readonly #detected: () => boolean;
   #sound: Buffer[] = [];
   #bytes = 0;
-  /** Turns without words, and the frame of `#sound` at which each begins. */
-  #turns: { turn_id: string; at: number }[] = [];
+  /** Turns without words, and the frames of `#sound` at which each begins and ends. */
+  #turns: { turn_id: string; at: number; end: number | null }[] = [];
   #messages: { frame: Buffer; hasText: boolean }[] = [];
   #asked = false;
   #holding: 'turn' | 'silence' | null = null;
@@ -70,6 +70,11 @@ export class Unheard {
       case 'turn.started':
         if (event.source === 'audio') this.#began(event.turn_id);
         break;
+      case 'speech.stopped': {
+        const turn = this.#turns.at(-1);
+        if (turn) turn.end = this.#sound.length;
+        break;
+      }
       case 'turn.completed':
         if (event.source === 'text') this.#taken();
         else this.#understood(event.turn_id);
@@ -84,16 +89,18 @@ export class Unheard {
     }
   }
 
-  /** The frames to say again, in order. They are kept until they are understood. */
+  /**
+   * The frames to say again, in order. They are kept until they are understood. Without a turn it is the last moment:
+   * a provider notices speech only when it has heard some.
+   */
   frames(): Buffer[] {
-    return [...this.#messages.map(({ frame }) => frame), ...(this.turn || this.#holding !== null ? this.#sound : [])];
+    return [...this.#messages.map(({ frame }) => frame), ...this.#sound];
   }
 
   /** From now on nobody hears anything: all of it is kept, until `release`. */
   hold(): void {
     this.#holding = this.turn ? 'turn' : 'silence';
-    if (this.#holding === 'silence') this.#forget(this.#sound.length);
-    this.#turns = [{ turn_id: AGAIN, at: 0 }];
+    this.#turns = [{ turn_id: AGAIN, at: 0, end: null }];
   }
 
   /** Another connection was told it, and hears what was a turn as one turn, under a name of its own. */
@@ -114,13 +121,16 @@ export class Unheard {
 
   #forget(count: number): void {
     for (const frame of this.#sound.splice(0, count)) this.#bytes -= frame.length;
-    for (const turn of this.#turns) turn.at = Math.max(0, turn.at - count);
+    for (const turn of this.#turns) {
+      turn.at = Math.max(0, turn.at - count);
+      if (turn.end !== null) turn.end = Math.max(0, turn.end - count);
+    }
   }
 
   #began(turn_id: string): void {
     const [first] = this.#turns;
     if (first?.turn_id === AGAIN) first.turn_id = turn_id;
-    else this.#turns.push({ turn_id, at: first === undefined ? 0 : this.#leadAt() });
+    else this.#turns.push({ turn_id, at: first === undefined ? 0 : this.#leadAt(), end: null });
   }
 
   /** A message is in the conversation. */
@@ -135,8 +145,9 @@ export class Unheard {
       const commit = this.#sound.findIndex((frame) => frameType(frame) === 'input_audio_buffer.commit');
       return this.#forget(commit + 1);
     }
+    const end = this.#turns.find((turn) => turn.turn_id === turn_id)?.end ?? this.#sound.length;
     this.#turns = this.#turns.filter((turn) => turn.turn_id !== turn_id);
-    this.#forget(this.#turns[0]?.at ?? this.#leadAt());
+    this.#forget(Math.min(end, this.#turns[0]?.at ?? end));
   }
 
   /** Where the last moment before now begins. */

@@ -11,6 +11,7 @@ import { xaiSession } from './session-config.ts';
 
 export const XAI: Dialect = {
   provider: 'xai',
+  callsAre: 'items',
   keyHeaders: bearer,
   session: xaiSession,
   socket: (socket) => new RenamedSocket(socket, xaiFrames()),
