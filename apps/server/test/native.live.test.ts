@@ -199,6 +199,32 @@ test('a newer call takes over: the older is hung up, and the model is told what 
   expect(events.filter(({ type }) => type === 'turn.completed')).toHaveLength(2);
 });
 
+test('a text that was put in between two calls is told to the second once, with what tools returned in the first', async () => {
+  await using house = await House.open();
+  await house.serve(supportAgent(NATIVE).agent);
+  const session = await house.start('support.voice');
+  const gone = await Caller.call(house.server.url, session);
+  gone.ask('order 1');
+  expect(await gone.words()).toBe('Order 1 ships on Monday.');
+  await gone[Symbol.asyncDispose]();
+  await house.api.until(session.session_id, 'call.ended');
+  await house.api.post(`/api/v1/sessions/${session.session_id}/inject`, { text: 'I am in a hurry.', respond: false });
+  await using back = await Caller.call(house.server.url, session);
+  const items = (): unknown[] =>
+    (house.simulator.sessions().at(-1)?.items() ?? []).map((item) => item.content?.[0]?.text ?? item.type);
+  await vi.waitFor(() => {
+    expect(items()).toEqual([
+      'order 1',
+      'function_call',
+      'function_call_output',
+      'Order 1 ships on Monday.',
+      'I am in a hurry.',
+    ]);
+  });
+  back.ask('order 2');
+  expect(await back.words()).toBe('Order 2 ships on Tuesday.');
+});
+
 test('a caller that vanishes has a while to come back; one that hangs up ends the session and the call', async () => {
   await using house = await House.open();
   await house.serve(supportAgent(NATIVE).agent);

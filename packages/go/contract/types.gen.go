@@ -610,7 +610,7 @@ type ProviderReconnectingEvent struct {
 	Respond bool   `json:"respond"`
 }
 
-// ProviderRenewedEvent: Another connection to the provider took the place of the one before, between two turns.
+// ProviderRenewedEvent: Another connection to the provider took the place of the one before: between two turns, or after that one was cut.
 type ProviderRenewedEvent struct {
 	Type              string  `json:"type"`
 	Reason            string  `json:"reason"`

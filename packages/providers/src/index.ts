@@ -14,6 +14,8 @@ export type {
 } from './port.ts';
 export { renewing } from './renewing/model.ts';
 export type { RenewalSettings } from './renewing/connection.ts';
+export type { ReconnectSettings } from './renewing/retries.ts';
+export { History, type HistoryLimits } from './renewing/history.ts';
 // what the environment says of them
 export { PROVIDER_ENVIRONMENT, type ProviderEnvironment, providersFromEnv } from './environment.ts';
 // what clients may send

@@ -154,6 +154,8 @@ export interface ModelConfig {
   /** PEM of an authority to trust besides the system's. */
   ca?: string | undefined;
   connect_timeout_ms?: number | undefined;
+  /** A provider that was silent this long is pinged, and given up after as long again. Default 20 s; 0 never pings. */
+  ping_ms?: number | undefined;
   /** Model that writes down what the user says. */
   transcription_model?: string | undefined;
   /** `openai_live`: the Responses model that works with the tools. */

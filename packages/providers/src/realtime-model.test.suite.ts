@@ -4,7 +4,7 @@ import { encodeSpeech } from '@parley/simulator/speech';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import type { ModelConfig, ModelSessionOptions } from './port.ts';
 import { createModel } from './registry.ts';
-import { type Connected, connected, SESSION } from './test-support/connected.ts';
+import { collected, type Connected, connected, SESSION } from './test-support/connected.ts';
 
 // What every adapter must do, whatever its provider speaks: nothing here is said by the test but the user's side. The
 // provider is its counterpart in the simulator, over real sockets.
@@ -69,6 +69,25 @@ export function realtimeModelTests({ provider, path, unknown = UNKNOWN, lacks = 
       const one = await connected({ ...config, key: 'any' }, { tools: TOOLS, transport, ...options }, { provider });
       open.push(one);
       return one;
+    }
+
+    /** How a connection is refused by a provider that answers the first request so. */
+    async function refused(answer: {
+      status: number;
+      body: unknown;
+      headers?: Record<string, string>;
+    }): Promise<ParleyError> {
+      // By turns a request is asked again before it is given up.
+      simulator.faults.add({ when: 'upgrade', kind: 'status', ...answer });
+      const connecting = createModel(provider, { ...config, key: 'sk-very-secret-key' }).connect({
+        ...SESSION,
+        transport,
+      });
+      const error = await connecting.then(
+        () => null,
+        (caught: unknown) => ParleyError.from(caught),
+      );
+      return error ?? Promise.reject(new Error('it was not refused'));
     }
 
     function type({ connection }: Connected, text: string): void {
@@ -292,20 +311,64 @@ export function realtimeModelTests({ provider, path, unknown = UNKNOWN, lacks = 
       [429, 'resource_exhausted', true],
       [500, 'unavailable', true],
       [503, 'unavailable', true],
-    ] as const)('%i at the upgrade is %s', async ([status, code, retryable]) => {
+    ] as const)('%i at the upgrade is %s, with the words of the provider', async ([status, code, retryable]) => {
       // A host without the path that is asked first may have all the others.
       if (lacks.socket !== undefined && status === 404) return;
-      simulator.faults.add({ when: 'upgrade', kind: 'status', status });
-      const connecting = createModel(provider, { ...config, key: 'sk-very-secret-key' }).connect({
-        ...SESSION,
-        transport,
-      });
-      const error = await connecting.then(
-        () => null,
-        (caught: unknown) => ParleyError.from(caught),
+      const error = await refused({ status, body: said('their_code', 'No, because. sk-very-secret-key') });
+      expect(error).toMatchObject({ code, retryable });
+      expect(error.details).toMatchObject({ boundary: 'parley -> provider', status, provider_code: 'their_code' });
+      expect(error.details?.['provider_message']).toContain('No, because.');
+      expect(JSON.stringify(error.toObject())).not.toContain('very-secret');
+    });
+
+    test('a provider that is full says when to come again, and one that was not paid is not asked again', async () => {
+      const full = { status: 429, body: said('rate_limit_exceeded', 'Slow down.'), headers: { 'retry-after': '7' } };
+      expect(await refused(full)).toMatchObject({ code: 'resource_exhausted', retryable: true, retryAfterMs: 7_000 });
+      const unpaid = { status: 429, body: said('insufficient_quota', 'You exceeded your current quota.') };
+      expect(await refused(unpaid)).toMatchObject({ code: 'resource_exhausted', retryable: false });
+    });
+
+    test('a refusal that is no JSON is told as it is', async () => {
+      const error = await refused({ status: 503, body: '<html>bad gateway</html>' });
+      expect(error).toMatchObject({ code: 'unavailable', details: { status: 503 } });
+      if (lacks.socket === undefined) expect(error.details?.['provider_message']).toContain('bad gateway');
+    });
+
+    test.for(unless(lacks.socket))('a socket that is cut while it opens is unavailable', async () => {
+      simulator.faults.add({ when: 'upgrade', kind: 'drop' });
+      await expect(call()).rejects.toMatchObject({ code: 'unavailable', retryable: true });
+      simulator.faults.add({ when: 'connected', kind: 'drop' });
+      await expect(call()).rejects.toMatchObject({ code: 'unavailable', details: { close_code: 1006 } });
+    });
+
+    test.for(unless(lacks.socket))('a socket that is half open is given up when it does not answer', async () => {
+      const session = collected(
+        await createModel(provider, { ...config, key: 'any', ping_ms: 100 }).connect({ ...SESSION, transport }),
       );
-      expect(error).toMatchObject({ code, retryable, details: { boundary: 'parley -> provider', status } });
-      expect(JSON.stringify(error?.toObject())).not.toContain('very-secret');
+      open.push(session);
+      simulator.faults.add({ when: 'append', kind: 'stall' });
+      session.connection.media.send(APPEND);
+      expect(await session.connection.closed).toMatchObject({ code: 1006, recoverable: true });
+    });
+
+    test('an answer that fails in its middle ends with the code of the provider, and nothing waits for it', async () => {
+      const session = await call();
+      const socket = lacks.socket === undefined;
+      simulator.faults.add(
+        socket
+          ? { when: 'response', kind: 'rate_limit' }
+          : { when: 'chunk', after: 3, kind: 'error_chunk', status: 429, message: 'Rate limit reached' },
+      );
+      type(session, 'hello');
+      await session.event('turn.completed');
+      session.connection.send({ type: 'respond' });
+      const failed = session.event('response.completed').then(({ error }) => error);
+      const refused = session.event('provider.failed').then(({ error }) => error);
+      const ended = session.connection.closed.then(({ error }) => error);
+      const error = await Promise.race([failed, refused, ended]);
+      expect(error).toMatchObject({ code: 'resource_exhausted', details: { boundary: 'parley -> provider' } });
+      expect(error?.details?.['provider_code']).toBeTypeOf('string');
+      expect(error?.details?.['provider_message']).toMatch(/limit|quota/i);
     });
 
     test.for(
@@ -315,6 +378,7 @@ export function realtimeModelTests({ provider, path, unknown = UNKNOWN, lacks = 
             [1007, false],
             [1008, false],
             [1011, true],
+            [1012, true],
             [3000, false],
             [4000, false],
           ] as const)
@@ -326,6 +390,11 @@ export function realtimeModelTests({ provider, path, unknown = UNKNOWN, lacks = 
       const closed = await session.connection.closed;
       expect(closed).toMatchObject({ code, recoverable, error: { retryable: recoverable } });
       expect(closed.reason + closed.error?.message).toContain('because');
+      expect(closed.error?.details).toMatchObject({
+        boundary: 'parley -> provider',
+        close_code: code,
+        provider_message: 'because',
+      });
     });
 
     test.for(unless(lacks.socket))('a reader that stops reading stops the provider, and loses nothing', async () => {
@@ -356,6 +425,9 @@ export function realtimeModelTests({ provider, path, unknown = UNKNOWN, lacks = 
     });
   });
 }
+
+/** The body of a refusal. */
+const said = (code: string, message: string): unknown => ({ error: { type: 'invalid_request_error', code, message } });
 
 /** One run of a test, or none where the provider cannot do it. */
 function unless(reason: string | undefined): readonly string[] {

@@ -9,6 +9,7 @@ import { type Clock, REAL_CLOCK } from './clock.ts';
 import { findEspeak } from './espeak.ts';
 import { FaultPlan } from './faults.ts';
 import { DEFAULT_LIMITS, type SimulatorLimits } from './limits.ts';
+import { AuthTokens } from './gemini/auth-tokens.ts';
 import { type FrontOptions, GeminiFront, Resumable } from './gemini/front.ts';
 import { LiveFront } from './live/front.ts';
 import { ClientSecrets } from './listener/client-secrets.ts';
@@ -96,6 +97,7 @@ export async function startSimulator(options: SimulatorOptions = {}): Promise<Si
   const sessions = new Set<Session>();
   const resumable = new Resumable();
   const secrets = new ClientSecrets(clock, limits.secrets, sessionMaxMs);
+  const tokens = new AuthTokens(clock, limits.secrets);
   const { keys } = options;
   const script = options.script ?? DEFAULT_SCRIPT;
   const expiresAt = () => Math.floor((clock.now() + sessionMaxMs) / 1000);
@@ -118,10 +120,12 @@ export async function startSimulator(options: SimulatorOptions = {}): Promise<Si
   const door: Door = {
     chat,
     secrets,
+    tokens,
     faults,
     clock,
     access: {
       isKey,
+      useToken: (name) => tokens.use(name),
       findSecret: (value) => secrets.find(value),
       models,
       deniedModels,
@@ -141,7 +145,13 @@ export async function startSimulator(options: SimulatorOptions = {}): Promise<Si
         send: (message: Wire) => connection.sendRaw(JSON.stringify(message)),
         close: (code: number, reason: string) => connection.close(code, reason),
       };
-      const gemini = { pace, max_ms: sessionMaxMs, items: () => session.items(), resumable };
+      const gemini = {
+        pace,
+        max_ms: sessionMaxMs,
+        items: () => session.items(),
+        resumable,
+        grant: verdict.grant ?? null,
+      };
       const front = frontOf(verdict.wire, bridge, gemini, config.expires_at);
       const dialect = verdict.wire === 'xai' ? new XaiDialect() : front;
       const connection = new Connection({ occasion, faults, clock, limits, dialect });

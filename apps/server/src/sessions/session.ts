@@ -15,7 +15,7 @@ import {
   type SessionResource,
   type SessionState,
 } from '@parley/core';
-import type { ModelMedia, RealtimeModel } from '@parley/providers';
+import { History, type ModelMedia, type RealtimeModel } from '@parley/providers';
 import type { AgentDirectory, ExecutionEngine, HandlerLink, SessionChange } from '../agents/ports.ts';
 import type { Store } from '../store/store.ts';
 import type { Logger } from '../telemetry/logger.ts';
@@ -25,7 +25,6 @@ import type { Bridges } from './bridge/bridges.ts';
 import type { CallPort, CallStatus } from './call-port.ts';
 import { ClientPort } from './client-port.ts';
 import { HandlerPort } from './handler-port.ts';
-import { History } from './history.ts';
 import { SessionLog } from './log.ts';
 import { NativeCalls } from './native-calls.ts';
 import { ProviderPort } from './provider-port.ts';
@@ -141,7 +140,7 @@ export class Session {
       record: (event) => this.record(event),
       connected: ({ connection }) => {
         // The provider knows nothing of the calls before.
-        for (const line of this.#history.lines()) connection.send(line);
+        for (const one of this.#history.replay(0, connection.callsAre)) connection.send(one);
         void this.#live(connection.provider_session_id);
       },
       pending,
@@ -300,6 +299,7 @@ export class Session {
         void this.#provider.connect(this.state);
         break;
       case 'provider.send':
+        if (this.#calls) this.#history.command(effect.command);
         this.#provider.send(effect.command);
         break;
       case 'execution.dispatch':

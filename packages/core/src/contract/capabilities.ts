@@ -82,7 +82,7 @@ export const CAPABILITIES: readonly ProviderCapability[] = [
   {
     provider: 'azure_openai',
     title: 'Azure OpenAI Realtime',
-    transports: { webrtc: bridged(REALTIME_WEBSOCKET), websocket: REALTIME_WEBSOCKET },
+    transports: { webrtc: REALTIME_WEBRTC, websocket: REALTIME_WEBSOCKET },
     audio_input_formats: ['audio/pcm;rate=24000', 'audio/pcma', 'audio/pcmu'],
     audio_output_formats: ['audio/pcm;rate=24000', 'audio/pcma', 'audio/pcmu'],
     client_truncates: true,
@@ -140,7 +140,8 @@ export const CAPABILITIES: readonly ProviderCapability[] = [
   {
     provider: 'openai_compatible',
     title: 'OpenAI Realtime compatible server',
-    transports: { webrtc: bridged(REALTIME_WEBSOCKET), websocket: REALTIME_WEBSOCKET },
+    // Native where the peer has it, which nobody but the declaration can say.
+    transports: { webrtc: { ...REALTIME_WEBRTC, via: 'bridge' }, websocket: REALTIME_WEBSOCKET },
     audio_input_formats: ['audio/pcm;rate=24000', 'audio/pcma', 'audio/pcmu'],
     audio_output_formats: ['audio/pcm;rate=24000', 'audio/pcma', 'audio/pcmu'],
     client_truncates: true,

@@ -34,18 +34,19 @@ export class GeminiModel implements RealtimeModel {
   }
 
   async connect(options: ModelSessionOptions): Promise<ModelConnection> {
-    const { key, ca, connect_timeout_ms: timeout_ms = CONNECT_TIMEOUT_MS } = this.#config;
+    const { key, ca, connect_timeout_ms: timeout_ms = CONNECT_TIMEOUT_MS, ping_ms } = this.#config;
     const clock = this.#clock;
     const redact = redactor(key, options.instructions);
     const began_ms = clock.now();
     const inner = await dialFrameSocket(this.#url.href, {
       headers: key === undefined ? {} : { 'x-goog-api-key': key },
       ca,
+      pingMs: ping_ms,
       handshakeTimeoutMs: timeout_ms,
       signal: options.signal,
       textInBinary: true,
     }).catch((error: unknown) => {
-      throw dialError(ParleyError.from(error, 'unavailable'));
+      throw dialError(ParleyError.from(error, 'unavailable'), redact);
     });
     const socket = new GeminiSocket(inner, options);
     return handshake(

@@ -33,7 +33,7 @@ export class OpenAILiveModel implements RealtimeModel {
   }
 
   async connect(options: ModelSessionOptions): Promise<ModelConnection> {
-    const { key, ca, connect_timeout_ms: timeout_ms = CONNECT_TIMEOUT_MS, delegation_model } = this.#config;
+    const { key, ca, connect_timeout_ms: timeout_ms = CONNECT_TIMEOUT_MS, ping_ms, delegation_model } = this.#config;
     const clock = this.#clock;
     const redact = redactor(key, options.instructions);
     const began_ms = clock.now();
@@ -43,10 +43,11 @@ export class OpenAILiveModel implements RealtimeModel {
         ...(options.safety_id === undefined ? {} : OPENAI.safetyHeaders?.(options.safety_id)),
       },
       ca,
+      pingMs: ping_ms,
       handshakeTimeoutMs: timeout_ms,
       signal: options.signal,
     }).catch((error: unknown) => {
-      throw dialError(ParleyError.from(error, 'unavailable'));
+      throw dialError(ParleyError.from(error, 'unavailable'), redact);
     });
     const settings: LiveSettings = {
       delegation: options.responder === 'handler' ? 'client' : 'responses',

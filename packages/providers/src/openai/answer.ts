@@ -41,7 +41,7 @@ export class Answer {
     const item_id = this.#message();
     this.#options.emit(
       Buffer.from(
-        `{"type":"response.output_audio.delta","event_id":"${newId('event')}","response_id":"${this.id}","item_id":"${item_id}","output_index":0,"content_index":0,"delta":"${data}"}`,
+        `{"type":"response.output_audio.delta","event_id":"${newId('event')}","response_id":"${this.id}","item_id":"${item_id}","output_index":${this.#output.length},"content_index":0,"delta":"${data}"}`,
       ),
     );
   }
@@ -64,6 +64,7 @@ export class Answer {
     const done = { ...item, status: 'completed', arguments: input };
     this.#tell('response.output_item.added', { output_index, item: begun });
     this.#options.emit(event('conversation.item.added', { previous_item_id: this.#previous(), item: begun }));
+    this.#options.emit(event('conversation.item.done', { previous_item_id: this.#previous(), item: done }));
     this.#tell('response.output_item.done', { output_index, item: done });
     this.#output.push(done);
   }

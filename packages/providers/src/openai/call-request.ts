@@ -3,8 +3,8 @@
 
 import { ERROR_CODES, type ErrorCode, ParleyError } from '@parley/core';
 import { type HttpAnswer, post } from '../http-request.ts';
-import { BOUNDARY, dialError, providerError, type Redact } from './errors.ts';
-import { isObject, type Wire } from './wire.ts';
+import { BOUNDARY, dialError, errorIn, providerError, type Redact } from './errors.ts';
+import type { Wire } from './wire.ts';
 
 const ANSWER_BYTES_MAX = 256 * 1024;
 
@@ -65,7 +65,7 @@ export async function hangUpCall(endpoint: CallEndpoint, call_id: string): Promi
 }
 
 async function sent(
-  { url, headers, ca, timeout_ms }: CallEndpoint,
+  { url, headers, ca, timeout_ms, redact }: CallEndpoint,
   path: string,
   more: Record<string, string>,
   body: Buffer | undefined,
@@ -84,7 +84,7 @@ async function sent(
       signal,
     });
   } catch (caught) {
-    throw dialError(ParleyError.from(caught, 'unavailable'));
+    throw dialError(ParleyError.from(caught, 'unavailable'), redact);
   }
 }
 
@@ -102,16 +102,6 @@ function refusal({ redact }: CallEndpoint, { status, headers, text }: HttpAnswer
     ...(Number.isFinite(retry_s) ? { retry_after_ms: retry_s * 1000 } : {}),
     details: { ...error?.details, boundary: BOUNDARY, status },
   });
-}
-
-function errorIn(text: string): Wire | null {
-  try {
-    const body: unknown = JSON.parse(text);
-    return isObject(body) && isObject(body['error']) ? body['error'] : null;
-  } catch {
-    // Not JSON: its status says what there is to say.
-    return null;
-  }
 }
 
 function strange(message: string): ParleyError {

@@ -2,7 +2,7 @@
 
 import { closeCodeOf, type ErrorCode, type ErrorObject, ERROR_CODES, ParleyError } from '@parley/core';
 import type { FrameClose } from '@parley/transport';
-import { numberIn, textIn, type Wire } from './wire.ts';
+import { isObject, numberIn, textIn, type Wire } from './wire.ts';
 
 export const BOUNDARY = 'parley -> provider';
 const MESSAGE_CHARS_MAX = 300;
@@ -64,14 +64,16 @@ export function providerError(error: Wire, redact: Redact): ErrorObject {
   const status = numberIn(error, 'status');
   const retry_after_ms = numberIn(error, 'retry_after_ms');
   const lasting = LASTING.has(provider_code) || LASTING.has(textIn(error, 'type') ?? '');
+  const provider_message = redact(textIn(error, 'message') ?? '');
   return {
     code,
-    message: redact(textIn(error, 'message') ?? `the provider failed with ${provider_code}`),
+    message: provider_message === '' ? `the provider failed with ${provider_code}` : provider_message,
     retryable: ERROR_CODES[code].retryable && !lasting,
     ...(retry_after_ms === undefined ? {} : { retry_after_ms }),
     details: {
       boundary: BOUNDARY,
       provider_code,
+      ...(provider_message === '' ? {} : { provider_message }),
       ...(param === undefined ? {} : { param }),
       ...(status === undefined ? {} : { status }),
     },
@@ -89,8 +91,13 @@ export function isRecoverable(close: FrameClose, error: ErrorObject | undefined)
 
 /** Why a connection ended, from its close code and whatever error the provider sent before. */
 export function closeError(close: FrameClose, last: ErrorObject | undefined, redact: Redact): ErrorObject {
-  if (last) return last;
-  const why = close.reason === '' ? '' : `: ${redact(close.reason)}`;
+  const provider_message = redact(close.reason);
+  const details = {
+    boundary: BOUNDARY,
+    close_code: close.code,
+    ...(provider_message === '' ? {} : { provider_message }),
+  };
+  if (last) return { ...last, details: { ...details, ...last.details } };
   const code: ErrorCode =
     close.code === 3000
       ? 'unauthenticated'
@@ -99,22 +106,48 @@ export function closeError(close: FrameClose, last: ErrorObject | undefined, red
         : close.code === closeCodeOf('resource_exhausted')
           ? 'resource_exhausted'
           : 'unavailable';
+  const why = provider_message === '' ? '' : `: ${provider_message}`;
   return {
     code,
     message: `the provider ended the connection with ${close.code}${why}`,
     retryable: isRecoverable(close, undefined),
-    details: { boundary: BOUNDARY, close_code: close.code },
+    details,
   };
 }
 
-/** A failed dial, as what it is at the boundary to the provider. */
-export function dialError(error: ParleyError): ParleyError {
+/** A failed dial, as what it is at the boundary to the provider, with what the provider said of it. */
+export function dialError(error: ParleyError, redact: Redact = (text) => text): ParleyError {
   // No such path or model: nothing that a session could wait for.
   const code = error.code === 'not_found' ? 'invalid_argument' : error.code;
+  const { body, ...details } = error.details ?? {};
+  const said = typeof body === 'string' ? saidIn(body, redact) : {};
   return new ParleyError(code, error.message, {
-    retryable: error.retryable,
+    retryable: error.retryable && !LASTING.has(said.provider_code ?? ''),
     retry_after_ms: error.retryAfterMs,
-    details: { ...error.details, boundary: BOUNDARY },
+    details: { ...details, ...said, boundary: BOUNDARY },
     cause: error,
   });
+}
+
+/** The provider's code and words in the body of a refusal: an `error` in OpenAI's shape or in Google's, or a text. */
+function saidIn(body: string, redact: Redact): { provider_code?: string; provider_message?: string } {
+  const error = errorIn(body);
+  if (!error) return body.trim() === '' ? {} : { provider_message: redact(body.trim()) };
+  const provider_code = textIn(error, 'code') ?? textIn(error, 'status') ?? textIn(error, 'type');
+  const message = textIn(error, 'message');
+  return {
+    ...(provider_code === undefined ? {} : { provider_code }),
+    ...(message === undefined ? {} : { provider_message: redact(message) }),
+  };
+}
+
+/** The `error` of a body that is JSON. */
+export function errorIn(body: string): Wire | null {
+  try {
+    const value: unknown = JSON.parse(body);
+    return isObject(value) && isObject(value['error']) ? value['error'] : null;
+  } catch {
+    // Not JSON, or cut off: its status says what there is to say.
+    return null;
+  }
 }

@@ -53,7 +53,8 @@ export class OpenAIModel implements RealtimeModel {
 
   async connect(options: ModelSessionOptions): Promise<ModelConnection> {
     if (options.transport === 'audio_turns' && this.#turns) return this.#turns.connect(options);
-    const { key, headers, ca, connect_timeout_ms: timeout_ms = CONNECT_TIMEOUT_MS, transcription_model } = this.#config;
+    const { key, headers, ca, connect_timeout_ms: timeout_ms = CONNECT_TIMEOUT_MS, ping_ms } = this.#config;
+    const { transcription_model } = this.#config;
     const clock = this.#clock;
     const dialect = this.#dialect;
     const redact = redactor(key, options.instructions);
@@ -65,10 +66,11 @@ export class OpenAIModel implements RealtimeModel {
         ...(options.safety_id === undefined ? {} : dialect.safetyHeaders?.(options.safety_id)),
       },
       ca,
+      pingMs: ping_ms,
       handshakeTimeoutMs: timeout_ms,
       signal: options.signal,
     }).catch((error: unknown) => {
-      throw dialError(ParleyError.from(error, 'unavailable'));
+      throw dialError(ParleyError.from(error, 'unavailable'), redact);
     });
     const socket = dialect.socket?.(dialled) ?? dialled;
     const session = sessionOf(options, transcription_model);
@@ -87,7 +89,8 @@ export class OpenAIModel implements RealtimeModel {
   }
 
   async call(options: ModelSessionOptions, offer_sdp: string): Promise<ModelCall> {
-    const { key, ca, connect_timeout_ms: timeout_ms = CONNECT_TIMEOUT_MS, transcription_model } = this.#config;
+    const { key, ca, connect_timeout_ms: timeout_ms = CONNECT_TIMEOUT_MS, ping_ms } = this.#config;
+    const { transcription_model } = this.#config;
     const clock = this.#clock;
     const dialect = this.#dialect;
     const redact = redactor(key, options.instructions);
@@ -109,7 +112,13 @@ export class OpenAIModel implements RealtimeModel {
       clock,
       sideband_ms: options.sideband_ms ?? TIMES.sideband_ms,
       dial: (signal) =>
-        dialFrameSocket(withQuery(this.#url, { call_id }), { headers, ca, handshakeTimeoutMs: timeout_ms, signal }),
+        dialFrameSocket(withQuery(this.#url, { call_id }), {
+          headers,
+          ca,
+          pingMs: ping_ms,
+          handshakeTimeoutMs: timeout_ms,
+          signal,
+        }),
     });
     const { sideband: socket, attached } = control;
     const { responder } = options;

@@ -283,6 +283,7 @@ export class RenewingConnection implements ModelConnection {
     this.#renew(next, 'lost');
     // The session may have been changed since it was asked for.
     if (next.options !== this.#options) this.#current.send(toldAgain(this.#options));
+    if (this.media.unheard.asked) this.#underWay.command({ type: 'respond' });
     this.media.again();
     for (const command of this.#underWay.asked) {
       if (!answers || command.type !== 'respond') this.#current.send(command);

@@ -71,7 +71,6 @@ export class History {
   event(event: ModelEvent | SessionEvent): void {
     switch (event.type) {
       case 'turn.completed':
-      case 'input.injected':
         this.#add('user', event.text);
         break;
       case 'response.completed':

@@ -153,3 +153,191 @@ describe.for(PROVIDERS)('%s', ([provider, path, by]) => {
     expect(types(session.events).filter((one) => one === 'turn.completed')).toHaveLength(1);
   });
 });
+
+describe('a session goes on', () => {
+  test.for([
+    [1001, 'going away'],
+    [1006, ''],
+    [1011, 'internal error'],
+    [1012, 'restarting'],
+  ] as const)('after %i', async ([code, reason]) => {
+    const session = await call();
+    strike(session, code === 1006 ? { kind: 'drop' } : ({ kind: 'close', code, reason } as Partial<Fault>));
+    await session.event('provider.renewed');
+    expect(session.events[0]).toMatchObject({ command_id: 'connection', error: { details: { close_code: code } } });
+    expect(await ask(session, 'hello')).toBe('You said: hello');
+  });
+
+  test('after its hour is over in the middle of a turn', async () => {
+    const session = await call();
+    strike(session, { kind: 'expire' });
+    expect(await session.event('provider.renewed')).toMatchObject({ reason: 'lost' });
+    expect(await ask(session, 'hello')).toBe('You said: hello');
+  });
+
+  test('when the provider is away for some tries, and each of them is told', async () => {
+    const session = await call();
+    simulator.faults.add({ when: 'upgrade', kind: 'status', status: 503, times: 2 });
+    strike(session);
+    await session.event('provider.renewed');
+    const failures = session.events.filter((event) => event.type === 'provider.failed');
+    expect(failures.map(({ error }) => error.details?.['status'] ?? error.details?.['close_code'])).toEqual([
+      1006, 503, 503,
+    ]);
+  });
+
+  test('with a handle that is no longer taken: the conversation is told instead', async () => {
+    const session = await call('gemini', '');
+    await ask(session, 'good morning');
+    simulator.faults.add({
+      when: 'connected',
+      kind: 'close',
+      code: 1008,
+      reason: 'Session resumption handle not found.',
+    });
+    strike(session);
+    expect(await session.event('provider.renewed')).toMatchObject({ by: 'replay', items: 2 });
+    await expect.poll(known).toEqual(['good morning', 'You said: good morning']);
+  });
+
+  test('with what was asked for meanwhile: words to say, a text, an answer of the client, a change', async () => {
+    const session = await call();
+    strike(session);
+    await session.event('provider.failed');
+    session.connection.send({ type: 'update', instructions: 'Be brief.' });
+    type(session, 'are you there?');
+    session.connection.media.send(Buffer.from('{"type":"response.create"}'));
+    session.connection.send({ type: 'say', say_id: 'say_1', text: 'One moment.' });
+    expect(await session.event('turn.completed')).toMatchObject({ source: 'text', text: 'are you there?' });
+    const started = await session.event('response.started');
+    expect(started).toMatchObject({ cause: 'say', say_id: 'say_1' });
+    expect(simulator.sessions().at(-1)?.config()).toMatchObject({ instructions: 'Be brief.' });
+  });
+
+  test('and an answer that a client asked for itself, and that was not begun, is asked for again', async () => {
+    const session = await call();
+    simulator.faults.add({ when: 'event', kind: 'drop', match: { type: 'response.create' } });
+    type(session, 'hello');
+    session.connection.media.send(Buffer.from('{"type":"response.create"}'));
+    expect(await session.event('response.completed')).toMatchObject({ text: 'You said: hello' });
+  });
+
+  test('and words that were begun to be spoken are cut, and not spoken again', async () => {
+    const session = await call('openai', '/v1', { responder: 'handler' });
+    session.connection.send({ type: 'say', say_id: 'say_1', text: 'one two three four '.repeat(30).trim() });
+    await session.frame('response.output_audio.delta');
+    strike(session);
+    const cut = await session.event('response.completed');
+    expect(cut).toMatchObject({ status: 'incomplete' });
+    expect(cut.text).toMatch(/^one two/);
+    await session.event('provider.renewed');
+    session.connection.send({ type: 'say', say_id: 'say_2', text: 'Next.' });
+    expect(await session.event('response.completed', 1)).toMatchObject({ text: 'Next.' });
+    expect(types(session.events).filter((one) => one === 'response.started')).toHaveLength(2);
+  });
+
+  test('with push-to-talk: sound that was not committed is heard again', async () => {
+    const session = await call('openai', '/v1', { turn_detection: null });
+    const frames = await spoken('push to talk');
+    simulator.faults.add({ when: 'append', after: 30, kind: 'drop' });
+    for (const frame of frames.slice(0, 31)) session.connection.media.send(frame);
+    await session.event('provider.failed');
+    for (const frame of frames.slice(31)) session.connection.media.send(frame);
+    session.connection.media.send(Buffer.from('{"type":"input_audio_buffer.commit"}'));
+    session.connection.media.send(Buffer.from('{"type":"response.create"}'));
+    expect(await session.event('turn.completed')).toMatchObject({ text: 'push to talk' });
+    expect(await session.event('response.completed')).toMatchObject({ text: 'You said: push to talk' });
+  });
+
+  test('and a client may cut what the connection before has said', async () => {
+    const session = await call();
+    session.connection.send({ type: 'say', say_id: 'say_1', text: 'one two three four' });
+    const { item_id = '', audio_ms } = await session.event('response.completed');
+    strike(session);
+    await session.event('provider.renewed');
+    const audio_end_ms = Math.round(audio_ms / 2);
+    const truncate = { type: 'conversation.item.truncate', item_id, content_index: 0, audio_end_ms };
+    session.connection.media.send(Buffer.from(JSON.stringify(truncate)));
+    expect(await session.event('item.truncated')).toMatchObject({ item_id, audio_ms: audio_end_ms });
+    expect(await session.frame('conversation.item.truncated')).toMatchObject({ item_id, audio_end_ms });
+    expect(await ask(session, 'hello')).toBe('one two three four');
+    strike(session);
+    await session.event('provider.renewed', 1);
+    await expect.poll(known).toEqual(['one two', 'hello', 'You said: hello']);
+  });
+});
+
+describe('a session ends', () => {
+  test.for([
+    [1007, 'invalid argument'],
+    [1008, 'policy'],
+    [3000, 'invalid_request_error.invalid_api_key'],
+    [4000, 'invalid_request_error.beta_api_shape_disabled'],
+  ] as const)('after %i, at once', async ([code, reason]) => {
+    const session = await call();
+    strike(session, { kind: 'close', code, reason } as Partial<Fault>);
+    expect(await session.connection.closed).toMatchObject({ code, reason, recoverable: false });
+    expect(types(session.events)).toEqual([]);
+  });
+
+  test.for([
+    [401, 'unauthenticated'],
+    [403, 'permission_denied'],
+    [404, 'invalid_argument'],
+  ] as const)('when the next connection is refused with %i', async ([status, code]) => {
+    const session = await call();
+    simulator.faults.add({ when: 'upgrade', kind: 'status', status, times: 9, body: { error: { code: 'theirs' } } });
+    strike(session);
+    const closed = await session.connection.closed;
+    expect(closed).toMatchObject({
+      code: 1006,
+      recoverable: false,
+      error: { code, details: { boundary: 'parley -> provider', status, close_code: 1006, attempts: 1 } },
+    });
+    expect(JSON.stringify(closed.error)).toContain('theirs');
+  });
+
+  test('when it cannot be had in a stated number of tries', async () => {
+    const session = await call('openai', '/v1', {}, { reconnect: { attempts_max: 2, within_ms: 20_000 } });
+    simulator.faults.add({ when: 'upgrade', kind: 'status', status: 500, times: 9 });
+    strike(session);
+    expect(await session.connection.closed).toMatchObject({
+      error: { code: 'unavailable', details: { status: 500, attempts: 2 } },
+    });
+  });
+
+  test('when the provider asks for more patience than a caller has', async () => {
+    const session = await call();
+    const headers = { 'retry-after': '60' };
+    simulator.faults.add({ when: 'upgrade', kind: 'status', status: 429, headers, times: 9 });
+    strike(session);
+    expect(await session.connection.closed).toMatchObject({ error: { code: 'resource_exhausted' } });
+  });
+
+  test('when connections are made and cut again and again', async () => {
+    const session = await call('openai', '/v1', {}, { reconnect: { attempts_max: 3, within_ms: 20_000 } });
+    simulator.faults.add({ when: 'send', kind: 'drop', match: { type: 'session.updated' }, after: 1, times: 99 });
+    strike(session);
+    await session.event('provider.renewed');
+    strike(session);
+    expect(await session.connection.closed).toMatchObject({ code: 1006 });
+    const renewed = types(session.events).filter((one) => one === 'provider.renewed');
+    expect(renewed.length).toBeLessThanOrEqual(3);
+  });
+
+  test('when it is closed meanwhile, and leaves nothing behind', async () => {
+    const session = await call();
+    simulator.faults.add({ when: 'upgrade', kind: 'stall', times: 9 });
+    strike(session);
+    await session.event('provider.failed');
+    session.connection.close('enough');
+    expect(await session.connection.closed).toEqual({ code: 1000, reason: 'enough', recoverable: false });
+    await expect.poll(() => simulator.sessions().length).toBe(0);
+  });
+
+  test('where it is not to be followed', async () => {
+    const session = await call('openai', '/v1', {}, { reconnect: null });
+    strike(session);
+    expect(await session.connection.closed).toMatchObject({ code: 1006, recoverable: true });
+  });
+});

@@ -2,6 +2,7 @@ import { randomSuffix } from '@parley/core';
 import type { Clock, ClockTimer } from '../clock.ts';
 import type { Dialect } from '../dialect.ts';
 import { isObject, type Item, type ServerEvent, type Wire } from '../wire.ts';
+import { type Grant, granted } from './auth-tokens.ts';
 import { InputAudio } from './input-audio.ts';
 import { contextOf, listOf, objectOf, sessionOf } from './setup.ts';
 
@@ -30,6 +31,8 @@ export interface FrontOptions {
   /** What the model knows of the conversation. */
   items: () => readonly Item[];
   resumable: Resumable;
+  /** Of the token that opened it. */
+  grant: Grant | null;
 }
 
 /** Conversations that can be taken up again, by their handles. */
@@ -65,10 +68,13 @@ export class GeminiFront implements Dialect {
   readonly #waiting = new Set<string>();
   #transcribed = false;
   readonly #leaving: ClockTimer;
+  readonly #expiry: ClockTimer | null;
 
   constructor(options: FrontOptions) {
     this.#options = options;
-    const { clock, max_ms, send } = options;
+    const { clock, max_ms, send, grant } = options;
+    this.#expiry =
+      grant && clock.after(grant.expires_ms - clock.now(), () => this.#refuse('Auth token has expired.', 1008));
     const left_ms = Math.min(GO_AWAY_MS, max_ms / 2);
     this.#leaving = clock.after(max_ms - left_ms, () => send({ goAway: { timeLeft: `${left_ms / 1000}s` } }));
   }
@@ -151,9 +157,12 @@ export class GeminiFront implements Dialect {
     this.#playing?.timer.cancel();
     this.#playing = null;
     this.#leaving.cancel();
+    this.#expiry?.cancel();
   }
 
-  #start(setup: Wire): void {
+  #start(given: Wire): void {
+    const { grant } = this.#options;
+    const setup = grant ? granted(given, grant) : given;
     const session = sessionOf(setup);
     if (typeof session === 'string') return this.#refuse(session);
     const handle = objectOf(setup['sessionResumption'])['handle'];

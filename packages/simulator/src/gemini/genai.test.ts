@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import { GoogleGenAI, type LiveServerMessage, Modality, type Session } from '@google/genai';
+import { type CreateAuthTokenConfig, GoogleGenAI, type LiveServerMessage, Modality, type Session } from '@google/genai';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { decodeSpeech, encodeSpeech } from '../speech.ts';
 import { parseScript } from '../script.ts';
@@ -28,8 +28,8 @@ interface Live {
   closed: Promise<{ code: number; reason: string }>;
 }
 
-async function live(config: object, apiKey = 'any'): Promise<Live> {
-  const client = new GoogleGenAI({ apiKey, httpOptions: { baseUrl: simulator.url } });
+async function live(config: object, apiKey = 'any', apiVersion = 'v1beta'): Promise<Live> {
+  const client = new GoogleGenAI({ apiKey, httpOptions: { baseUrl: simulator.url, apiVersion } });
   const messages: LiveServerMessage[] = [];
   const arrivals = new EventTarget();
   const ended = Promise.withResolvers<{ code: number; reason: string }>();
@@ -132,4 +132,37 @@ test('a first message that is no setup, and a key that nobody knows, end the con
     const [event] = (await once(socket, 'close')) as [CloseEvent];
     expect(event.code).toBe(1007);
   }
+});
+
+const tokenFor = async (config: CreateAuthTokenConfig): Promise<string> => {
+  const client = new GoogleGenAI({ apiKey: 'any', httpOptions: { baseUrl: simulator.url, apiVersion: 'v1alpha' } });
+  return (await client.authTokens.create({ config })).name ?? '';
+};
+
+test('a token opens one session, with what its maker locked', async () => {
+  const liveConnectConstraints = {
+    model: 'gemini-3.8-live',
+    config: { responseModalities: [Modality.TEXT], systemInstruction: 'Be kind.' },
+  };
+  const token = await tokenFor({ uses: 1, liveConnectConstraints });
+  expect(token).toMatch(/^auth_tokens\//);
+  const { session, messages, until } = await live({ systemInstruction: 'Be rude.' }, token, 'v1alpha');
+  session.sendClientContent({ turns: 'good morning', turnComplete: true });
+  await until(complete);
+  expect(messages.map((message) => message.text ?? '').join('')).toBe('You said: good morning');
+  expect(simulator.sessions().at(-1)?.config()).toMatchObject({ instructions: 'Be kind.' });
+  session.close();
+  await expect(live({}, token, 'v1alpha')).rejects.toThrow(/too many times/);
+});
+
+test('a token that is too old for a new session opens none, and one that nobody made neither', async () => {
+  const late = await tokenFor({ newSessionExpireTime: new Date(Date.now() - 1_000).toISOString() });
+  await expect(live({}, late, 'v1alpha')).rejects.toThrow(/expired for new sessions/);
+  await expect(live({}, 'auth_tokens/none', 'v1alpha')).rejects.toThrow(/not found/);
+});
+
+test('the session of a token ends when the token does', async () => {
+  const token = await tokenFor({ expireTime: new Date(Date.now() + 700).toISOString() });
+  const { closed } = await live({ responseModalities: [Modality.TEXT] }, token, 'v1alpha');
+  expect(await closed).toMatchObject({ code: 1008, reason: 'Auth token has expired.' });
 });

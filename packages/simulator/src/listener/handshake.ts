@@ -1,4 +1,5 @@
 import type { IncomingMessage } from 'node:http';
+import type { Grant } from '../gemini/auth-tokens.ts';
 import type { SessionConfig } from '../session/config.ts';
 
 // What an upgrade request says, before anything is answered.
@@ -20,11 +21,15 @@ export type Verdict =
       secret: SessionConfig | null;
       /** Whose wire it is, where it is not OpenAI's. */
       wire: 'openai' | 'xai' | 'gemini' | 'live';
+      /** Of the token with which a session of Gemini was opened. */
+      grant?: Grant;
     };
 
 export interface Access {
   /** Whether an API key is good. */
   isKey: (key: string) => boolean;
+  /** Uses a token of Gemini; a text says why it cannot be. */
+  useToken: (name: string) => Grant | string;
   findSecret: (value: string) => SessionConfig | null;
   /** Models that exist; null: every name. */
   models: readonly string[] | null;
@@ -46,7 +51,7 @@ const WIRES: ReadonlyMap<string, 'openai' | 'xai' | 'live'> = new Map([
 ]);
 /** One of its clients sends two slashes. */
 const GEMINI_PATH =
-  /^\/{1,2}ws\/google\.ai\.generativelanguage\.v1(?:alpha|beta)?\.GenerativeService\.BidiGenerateContent$/u;
+  /^\/{1,2}ws\/google\.ai\.generativelanguage\.v1(?:alpha|beta)?\.GenerativeService\.BidiGenerateContent(?:Constrained)?$/u;
 const KEY_PROTOCOL = 'openai-insecure-api-key.';
 
 export function judge(request: IncomingMessage, access: Access): Verdict {
@@ -95,6 +100,11 @@ export function judge(request: IncomingMessage, access: Access): Verdict {
 /** Gemini takes every upgrade; a key that is not good ends the connection with a reason. */
 function judgeGemini(request: IncomingMessage, url: URL, access: Access): Verdict {
   const header = request.headers['x-goog-api-key'];
+  const open = { kind: 'open', type: 'realtime', model: access.defaultModel, secret: null, wire: 'gemini' } as const;
+  if (url.pathname.endsWith('Constrained')) {
+    const grant = access.useToken(url.searchParams.get('access_token') ?? '');
+    return typeof grant === 'string' ? { kind: 'close', code: 1008, error: null, reason: grant } : { ...open, grant };
+  }
   const key = (typeof header === 'string' ? header : null) ?? url.searchParams.get('key');
   if (key === null) {
     return {
@@ -107,7 +117,7 @@ function judgeGemini(request: IncomingMessage, url: URL, access: Access): Verdic
   if (!access.isKey(key)) {
     return { kind: 'close', code: 1007, error: null, reason: 'API key not valid. Please pass a valid API key.' };
   }
-  return { kind: 'open', type: 'realtime', model: access.defaultModel, secret: null, wire: 'gemini' };
+  return open;
 }
 
 /** Path and query of a request; what cannot be read is the root, which nothing answers. */
@@ -139,9 +149,9 @@ function keyOf(request: IncomingMessage, protocols: string[]): string | null {
   return carrier ? carrier.slice(KEY_PROTOCOL.length) : null;
 }
 
-/** The key of an `Authorization: Bearer` header (or Azure's `api-key`). */
+/** The key of an `Authorization: Bearer` header (or of Azure's and Google's). */
 export function bearerOf(request: IncomingMessage): string | null {
   const header = /^Bearer\s+(\S+)\s*$/iu.exec(request.headers.authorization ?? '')?.[1];
-  const azure = request.headers['api-key'];
-  return header ?? (typeof azure === 'string' && azure !== '' ? azure : null);
+  const other = request.headers['api-key'] ?? request.headers['x-goog-api-key'];
+  return header ?? (typeof other === 'string' && other !== '' ? other : null);
 }

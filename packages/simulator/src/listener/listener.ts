@@ -7,6 +7,7 @@ import type { Chat } from '../chat/chat.ts';
 import type { Clock } from '../clock.ts';
 import type { Calls } from '../call/calls.ts';
 import type { FaultPlan } from '../faults.ts';
+import type { AuthTokens } from '../gemini/auth-tokens.ts';
 import { newEventId } from '../session/connection.ts';
 import { WireError } from '../session/wire-error.ts';
 import type { ClientSecrets } from './client-secrets.ts';
@@ -23,6 +24,7 @@ export interface Door {
   access: Access;
   chat: Chat;
   secrets: ClientSecrets;
+  tokens: AuthTokens;
   faults: FaultPlan;
   clock: Clock;
   /** Whether one more session fits. */
@@ -93,7 +95,7 @@ function upgrade(request: IncomingMessage, socket: Duplex, head: Buffer, sockets
   const fault = door.faults.take(call ? 'sideband' : 'upgrade', { model, session: call?.session });
   if (fault?.kind === 'drop') return void socket.destroy();
   if (fault?.kind === 'stall') return;
-  if (fault?.kind === 'status') return refuse(socket, fault.status, faultBody(fault));
+  if (fault?.kind === 'status') return refuse(socket, fault.status, faultBody(fault), fault.headers);
   const accept = () => {
     if (socket.destroyed) return;
     if (verdict.kind === 'http') return refuse(socket, verdict.status, errorBody(verdict.error));
@@ -122,12 +124,13 @@ function turnAway(socket: WebSocket, { code, error, reason }: Verdict & { kind: 
   socket.close(code, reason);
 }
 
-function refuse(socket: Duplex, status: number, body: string): void {
+function refuse(socket: Duplex, status: number, body: string, more: Record<string, string> = {}): void {
   const headers = {
     'content-type': 'application/json',
     'content-length': String(Buffer.byteLength(body)),
     connection: 'close',
     ...noiseHeaders(),
+    ...more,
   };
   const lines = Object.entries(headers)
     .map(([name, value]) => `${name}: ${value}\r\n`)

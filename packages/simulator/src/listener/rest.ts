@@ -78,6 +78,7 @@ function handlerOf(pathname: string): Handler | null {
   const path = pathname.replace(/^\/openai(?=\/v1\/)/u, '');
   if (path === '/v1/realtime/client_secrets') return clientSecrets;
   if (path === '/v1/realtime/calls') return calls;
+  if (/^\/{1,2}v1(?:alpha|beta)\/auth_tokens$/u.test(path)) return authTokens;
   return /^\/v1\/realtime\/calls\/[^/]+\/hangup$/u.test(path) ? hangup : null;
 }
 
@@ -100,14 +101,21 @@ function preflight(response: ServerResponse): void {
 }
 
 async function clientSecrets({ request, response, door }: Asked): Promise<void> {
-  const body = (await readBody(request)).toString();
-  let value: unknown;
+  const value = jsonOf(await readBody(request));
+  send(response, 200, JSON.stringify(door.secrets.create(value)));
+}
+
+async function authTokens({ request, response, door }: Asked): Promise<void> {
+  send(response, 200, JSON.stringify(door.tokens.create(jsonOf(await readBody(request)))));
+}
+
+function jsonOf(body: Buffer): unknown {
+  const text = body.toString();
   try {
-    value = body.trim() === '' ? {} : JSON.parse(body);
+    return text.trim() === '' ? {} : JSON.parse(text);
   } catch {
     throw new WireError(null, 'We could not parse the JSON body of your request.');
   }
-  send(response, 200, JSON.stringify(door.secrets.create(value)));
 }
 
 async function calls({ request, response, door, url, key }: Asked): Promise<void> {
@@ -116,7 +124,7 @@ async function calls({ request, response, door, url, key }: Asked): Promise<void
   const fault = door.faults.take('call', { model: secret?.model });
   if (fault?.kind === 'drop') return void request.socket.destroy();
   if (fault?.kind === 'stall') return;
-  if (fault?.kind === 'status') return send(response, fault.status, faultBody(fault));
+  if (fault?.kind === 'status') return send(response, fault.status, faultBody(fault), fault.headers);
   if (fault?.kind === 'delay') await new Promise<void>((resolve) => void door.clock.after(fault.ms, resolve));
   if (!door.hasRoom()) {
     const message = 'The simulator is at its limit of sessions.';
@@ -140,8 +148,8 @@ function hangup({ response, door, url }: Asked): void {
   response.end();
 }
 
-function send(response: ServerResponse, status: number, body: string): void {
-  response.writeHead(status, { 'content-type': 'application/json', ...CORS, ...noiseHeaders() });
+function send(response: ServerResponse, status: number, body: string, more: Record<string, string> = {}): void {
+  response.writeHead(status, { 'content-type': 'application/json', ...CORS, ...noiseHeaders(), ...more });
   response.end(body);
 }
 

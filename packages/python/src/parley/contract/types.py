@@ -711,10 +711,10 @@ class ProviderReconnectingEvent(TypedDict):
 
 
 class ProviderRenewedEvent(TypedDict):
-    """Another connection to the provider took the place of the one before, between two turns."""
+    """Another connection to the provider took the place of the one before: between two turns, or after that one was cut."""
 
     type: Literal["provider.renewed"]
-    reason: Literal["cap", "going_away"]
+    reason: Literal["cap", "going_away", "lost"]
     by: Literal["handle", "replay"]
     items: int
     provider_session_id: NotRequired[str]
