@@ -1,8 +1,8 @@
 // What a client of OpenAI's shape says, as Gemini takes it.
 
 import { newId } from '@parley/core';
+import { Pcm16Resampler } from '@parley/transport/audio';
 import type { ModelSessionOptions } from '../port.ts';
-import { Pcm16Resampler } from '../audio/resampler.ts';
 import { encoded, listIn, objectIn, textIn, type Wire, type WireFrame } from '../openai/wire.ts';
 import { event } from '../openai/answer.ts';
 import type { Inbound } from './inbound.ts';
