@@ -169,9 +169,14 @@ test('text of others cannot play with the terminal', async () => {
 test('doctor of a machine without a control plane says so, and exits with 3', async () => {
   const ran = await parley(['doctor', '--json', '--url', await deadUrl()]);
   expect(ran.code).toBe(3);
-  const { usable, checks } = JSON.parse(ran.stdout) as { usable: boolean; checks: { name: string; result: string }[] };
+  const { usable, checks } = JSON.parse(ran.stdout) as {
+    usable: boolean;
+    checks: { name: string; result: string; says: string }[];
+  };
   expect(usable).toBe(false);
   expect(checks.map(({ name, result }) => `${name} ${result}`).slice(0, 2)).toEqual(['node ok', 'server failed']);
+  // What is missing here is said all the same.
+  expect(checks.find(({ name }) => name === 'openrouter')?.says).toContain('OPENROUTER_API_KEY');
 });
 
 test('providers are a table for people, and a row of data each for programs', async () => {

@@ -3,7 +3,7 @@
 import { ParleyError } from '@parley/client';
 import { CODEX_VERSION } from '@parley/codex';
 import { type AgentResource, capabilityOf } from '@parley/core';
-import { PROVIDER_ENVIRONMENT } from '@parley/providers';
+import { PROVIDER_ENVIRONMENT, providersFromEnv } from '@parley/providers';
 import type { Command } from 'commander';
 import { type Context, contextOf } from '../context.ts';
 import { describeFailure, exitCodeOf } from '../failure.ts';
@@ -54,7 +54,16 @@ async function serverChecks({ client, url }: Context): Promise<Check[]> {
     return [server, ...(await agentChecks(client)), ...(await providerChecks(client))];
   } catch (thrown) {
     process.exitCode = exitCodeOf(thrown);
-    return [{ name: 'server', result: 'failed', says: oneLine(thrown, url) }];
+    return [{ name: 'server', result: 'failed', says: oneLine(thrown, url) }, ...environmentChecks()];
+  }
+}
+
+/** Without a control plane to ask: what one that is started here would lack. */
+function environmentChecks(): Check[] {
+  try {
+    return missingKeys(Object.keys(providersFromEnv(process.env)));
+  } catch (thrown) {
+    return [{ name: 'providers', result: 'failed', says: oneLine(thrown, '') }];
   }
 }
 

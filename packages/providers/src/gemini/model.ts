@@ -48,7 +48,7 @@ export class GeminiModel implements RealtimeModel {
     }).catch((error: unknown) => {
       throw dialError(ParleyError.from(error, 'unavailable'), redact);
     });
-    const socket = new GeminiSocket(inner, options);
+    const socket = new GeminiSocket(inner, options, clock);
     return handshake(
       {
         socket,

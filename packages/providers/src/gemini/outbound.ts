@@ -1,6 +1,7 @@
 // What a client of OpenAI's shape says, as Gemini takes it.
 
 import { newId } from '@parley/core';
+import type { Clock } from '@parley/transport';
 import { Pcm16Resampler } from '@parley/transport/audio';
 import type { ModelSessionOptions } from '../port.ts';
 import { encoded, listIn, objectIn, textIn, type Wire, type WireFrame } from '../openai/wire.ts';
@@ -11,11 +12,14 @@ import { contextOf, INPUT_RATE, setupOf } from './setup.ts';
 /** Sound of a turn that the client has not committed yet: five minutes. */
 const HELD_BYTES_MAX = 2 * INPUT_RATE * 300;
 const SOURCE_RATE = 24_000;
+/** A stream of sound that pauses this long has to be said to have ended, or the end of a turn is waited for in vain. */
+const PAUSE_MS = 1_000;
 const BYTES_PER_MS = (SOURCE_RATE * 2) / 1000;
 
 export interface OutboundOptions {
   session: ModelSessionOptions;
   inbound: Inbound;
+  clock: Clock;
   /** Sends one message to Gemini. */
   send: (message: string | Buffer) => void;
   /** Tells the client. */
@@ -33,6 +37,8 @@ export class Outbound {
   #sentBytes = 0;
   /** Gemini was given the outputs of its tools, or the end of a turn: it answers without being asked. */
   #continues = false;
+  /** Sound came since the end of the stream was said. */
+  #streaming: { last_ms: number; timer: { cancel(): void } } | null = null;
 
   constructor(options: OutboundOptions) {
     this.#options = options;
@@ -52,12 +58,40 @@ export class Outbound {
     this.#sentBytes += pcm.length;
     const data = this.#resampler.push(pcm).toString('base64');
     if (data === '') return;
-    if (this.#detects) return this.#options.send(audioMessage(data));
+    if (this.#detects) {
+      this.#options.send(audioMessage(data));
+      return this.#streams();
+    }
     if (this.#heldBytes + data.length > HELD_BYTES_MAX) {
       return this.#refuse(undefined, 'input_audio_buffer_full', 'the turn that is not committed is too long');
     }
     this.#heldBytes += data.length;
     this.#held.push(data);
+  }
+
+  /** The connection is gone. */
+  stop(): void {
+    this.#streaming?.timer.cancel();
+    this.#streaming = null;
+  }
+
+  #streams(): void {
+    const { clock } = this.#options;
+    if (this.#streaming) this.#streaming.last_ms = clock.now();
+    else this.#streaming = { last_ms: clock.now(), timer: clock.after(PAUSE_MS, () => this.#paused()) };
+  }
+
+  /** One timer for many frames: it looks whether there was a pause, and waits for the rest of it if there was none. */
+  #paused(): void {
+    const streaming = this.#streaming;
+    if (!streaming) return;
+    const left_ms = PAUSE_MS - (this.#options.clock.now() - streaming.last_ms);
+    if (left_ms > 0) {
+      streaming.timer = this.#options.clock.after(left_ms, () => this.#paused());
+      return;
+    }
+    this.#streaming = null;
+    this.#send({ realtimeInput: { audioStreamEnd: true } });
   }
 
   /** Gemini has begun to answer. */

@@ -3,7 +3,7 @@
 
 import type { ModelSessionOptions } from '../port.ts';
 import { decoded, encoded, isObject, type Wire } from '../openai/wire.ts';
-import { type FrameClose, type FrameSocket, isPlainAppend } from '@parley/transport';
+import { type Clock, type FrameClose, type FrameSocket, isPlainAppend } from '@parley/transport';
 import { newId, randomSuffix } from '@parley/core';
 import { event } from '../openai/answer.ts';
 import { errorOf } from './errors.ts';
@@ -20,7 +20,7 @@ export class GeminiSocket implements FrameSocket {
   #listener: ((frame: Buffer) => void) | null = null;
   #ready = false;
 
-  constructor(inner: FrameSocket, session: ModelSessionOptions) {
+  constructor(inner: FrameSocket, session: ModelSessionOptions, clock: Clock) {
     this.#inner = inner;
     const speaks = session.modalities.includes('audio');
     this.#inbound = new Inbound({
@@ -34,6 +34,7 @@ export class GeminiSocket implements FrameSocket {
     this.#outbound = new Outbound({
       session,
       inbound: this.#inbound,
+      clock,
       send: (message) => inner.send(message),
       emit: (frame) => this.#listener?.(frame),
     });
@@ -101,6 +102,7 @@ export class GeminiSocket implements FrameSocket {
 
   onClose(listener: (close: FrameClose) => void): void {
     this.#inner.onClose((close) => {
+      this.#outbound.stop();
       const error = errorOf(close);
       if (error) this.#listener?.(encoded({ type: 'error', event_id: newId('event'), error }));
       listener(close);

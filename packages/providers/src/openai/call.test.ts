@@ -46,6 +46,39 @@ function told(peer: GaPeer): Record<string, unknown> {
   return update?.['session'] as Record<string, unknown>;
 }
 
+test('a call at Azure is made and followed below the path of the resource, with its key', async () => {
+  await using peer = await gaPeer();
+  const base_url = peer.base_url.replace('/v1', '/openai/v1');
+  const model = createModel('azure_openai', { base_url, key: 'azure-key', headers: { 'x-more': 'yes' } });
+  const call = await model.call?.({ ...SESSION, model: 'my-deployment' }, OFFER);
+  call?.connection.onEvent(() => undefined);
+  await call?.attached;
+  expect(peer.requests[0]).toMatchObject({
+    path: '/openai/v1/realtime/calls',
+    headers: { 'api-key': 'azure-key', 'x-more': 'yes' },
+  });
+  expect(peer.requests[0]?.body).toContain('"model":"my-deployment"');
+  expect(peer.request).toMatchObject({
+    url: '/openai/v1/realtime?call_id=rtc_1',
+    headers: { 'api-key': 'azure-key', 'x-more': 'yes' },
+  });
+  await call?.hangUp();
+  expect(peer.requests.at(-1)?.path).toBe('/openai/v1/realtime/calls/rtc_1/hangup');
+});
+
+test('a call at a server that kept the names of the preview is heard under the newer ones', async () => {
+  await using peer = await gaPeer();
+  const model = createModel('openai_compatible', { base_url: peer.base_url, key: 'any' });
+  const call = await model.call?.(SESSION, OFFER);
+  const events: ModelEvent[] = [];
+  call?.connection.onEvent((event) => events.push(event));
+  await call?.attached;
+  const item = { id: 'item_1', type: 'message', role: 'user', content: [{ type: 'input_text', text: 'hello' }] };
+  peer.say({ type: 'conversation.item.created', previous_item_id: null, item });
+  await expect.poll(() => events.map(({ type }) => type)).toContain('turn.completed');
+  await call?.hangUp();
+});
+
 test('an offer goes with the whole session, and the sideband follows it with the same key', async () => {
   await using peer = await gaPeer();
   const { call, event } = await called(peer);

@@ -89,12 +89,12 @@ export class OpenAIModel implements RealtimeModel {
   }
 
   async call(options: ModelSessionOptions, offer_sdp: string): Promise<ModelCall> {
-    const { key, ca, connect_timeout_ms: timeout_ms = CONNECT_TIMEOUT_MS, ping_ms } = this.#config;
+    const { key, headers: more, ca, connect_timeout_ms: timeout_ms = CONNECT_TIMEOUT_MS, ping_ms } = this.#config;
     const { transcription_model } = this.#config;
     const clock = this.#clock;
     const dialect = this.#dialect;
     const redact = redactor(key, options.instructions);
-    const headers = key === undefined ? {} : dialect.keyHeaders(key);
+    const headers = { ...more, ...(key === undefined ? {} : dialect.keyHeaders(key)) };
     const safety = options.safety_id === undefined ? {} : dialect.safetyHeaders?.(options.safety_id);
     const plain = sessionOf(options, transcription_model, {});
     const session = dialect.session?.(plain) ?? plain;
@@ -120,7 +120,8 @@ export class OpenAIModel implements RealtimeModel {
           signal,
         }),
     });
-    const { sideband: socket, attached } = control;
+    const { attached } = control;
+    const socket = dialect.socket?.(control.sideband) ?? control.sideband;
     const { responder } = options;
     const connection = new OpenAIConnection({ socket, session, responder, clock, redact, dialect, call: control });
     const hangUp = async (reason?: string): Promise<void> => {

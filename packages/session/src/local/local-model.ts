@@ -3,7 +3,7 @@
 
 import { readFileSync } from 'node:fs';
 import { ParleyError } from '@parley/core';
-import { createModel, PROVIDER_ENVIRONMENT, providersFromEnv, type RealtimeModel } from '@parley/providers';
+import { createModel, PROVIDER_ENVIRONMENT, providersFromEnv, type RealtimeModel, renewing } from '@parley/providers';
 import type { Clock } from '@parley/transport';
 
 /** A model in use; whoever is done with it gives it back. */
@@ -26,7 +26,9 @@ export async function leaseModel(
   env: NodeJS.ProcessEnv = process.env,
 ): Promise<ModelLease> {
   const config = providersFromEnv(env)[provider];
-  if (config) return { model: createModel(provider, config, { clock }), release: () => undefined };
+  if (config) {
+    return { model: renewing(createModel(provider, config, { clock }), { clock }), release: () => undefined };
+  }
   if (provider !== 'simulator') {
     const row = PROVIDER_ENVIRONMENT.find((one) => one.provider === provider);
     const wanted = row ? [row.key_optional ? '' : row.key, row.default_base_url ? '' : row.base_url] : [];

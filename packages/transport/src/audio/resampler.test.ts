@@ -40,13 +40,13 @@ function signalToNoise(samples: readonly number[], hz: number, rate: number): nu
 const level = (samples: readonly number[]): number =>
   20 * Math.log10(Math.sqrt((2 * samples.reduce((sum, one) => sum + one * one, 0)) / samples.length) / AMPLITUDE);
 
-test.for([100, 440, 1_000, 3_400, 6_200])('a tone of %i Hz comes out of 24 kHz at 16 kHz as it went in', (hz) => {
+test.for([100, 440, 1_000, 3_400, 6_600])('a tone of %i Hz comes out of 24 kHz at 16 kHz as it went in', (hz) => {
   const out = middle(new Pcm16Resampler(FROM, TO).push(tone(hz)));
   expect(signalToNoise(out, hz, TO)).toBeGreaterThan(65);
   expect(Math.abs(level(out))).toBeLessThan(0.1);
 });
 
-test.for([8_100, 8_800, 10_000, 11_500])('a tone of %i Hz, which 16 kHz cannot hold, is not heard as another', (hz) => {
+test.for([8_400, 8_800, 10_000, 11_500])('a tone of %i Hz, which 16 kHz cannot hold, is not heard as another', (hz) => {
   expect(level(middle(new Pcm16Resampler(FROM, TO).push(tone(hz))))).toBeLessThan(-60);
 });
 
