@@ -69,7 +69,11 @@ function kaiser(at: number): number {
 /** The modified Bessel function of the first kind and order 0, by its series. */
 function bessel(x: number): number {
   let sum = 1;
-  for (let term = 1, k = 1; term > sum * 1e-12; k++) sum += term *= (x / 2 / k) ** 2;
+  let term = 1;
+  for (let k = 1; term > sum * 1e-12; k++) {
+    term *= (x / 2 / k) ** 2;
+    sum += term;
+  }
   return sum;
 }
 
