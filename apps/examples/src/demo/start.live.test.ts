@@ -145,8 +145,6 @@ test.for(PAIRS)('%s takes the same call over %s', async ([provider, transport]) 
   expect(report).toMatchObject({ transport, turns: 1, tool_calls: 1, workflow_nodes: 3 });
   expect(await heard(report)).toBe('Order 42 is a walnut desk. It ships on Friday.');
 });
-  expect(await heard(report)).toBe('Order 42 is a walnut desk. It ships on Friday.');
-});
 
 test('--audio says the words of a telephone recording, and the answer is about them', async () => {
   const file = wav('telephone.wav', await encodeSpeech('where is order 44', { sampleRate: 8000 }), 8000);

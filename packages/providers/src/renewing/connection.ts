@@ -9,12 +9,13 @@
 // P4  A tool that was called runs once, whatever becomes of connections, and its output is told to one that goes on.
 // P5  A provider that does not want this session again (a refused key, a policy, a wrong request) is not asked again.
 
-import { type ErrorObject, type ModelCommand, type ModelCommandOf, type ModelEvent, ParleyError } from '@parley/core';
+import { type ErrorObject, type ModelCommand, type ModelEvent, ParleyError } from '@parley/core';
 import type { Clock } from '@parley/transport';
 import type { ModelClosed, ModelConnection, ModelSessionOptions, RealtimeModel } from '../port.ts';
 import { History, type HistoryLimits } from './history.ts';
 import { type ReconnectSettings, Retries } from './retries.ts';
 import { type Handle, openSuccessor, type Successor } from './successor.ts';
+import { changes, toldAgain } from './session-changes.ts';
 import { SwitchMedia } from './switch-media.ts';
 import { UnderWay } from './under-way.ts';
 
@@ -312,33 +313,6 @@ export class RenewingConnection implements ModelConnection {
       ...(id === undefined ? {} : { provider_session_id: id }),
     });
   }
-}
-
-function changes({
-  instructions,
-  voice,
-  turn_detection,
-  tools,
-}: ModelCommandOf<'update'>): Partial<ModelSessionOptions> {
-  return {
-    ...(instructions === undefined ? {} : { instructions }),
-    ...(voice === undefined ? {} : { voice }),
-    ...(turn_detection === undefined ? {} : { turn_detection }),
-    ...(tools === undefined ? {} : { tools }),
-  };
-}
-
-function toldAgain({ instructions, turn_detection, tools }: ModelSessionOptions): ModelCommandOf<'update'> {
-  return {
-    type: 'update',
-    ...(instructions === undefined ? {} : { instructions }),
-    turn_detection,
-    tools: tools.map(({ name, description, input_schema }) => ({
-      name,
-      ...(description === undefined ? {} : { description }),
-      ...(input_schema === undefined ? {} : { input_schema }),
-    })),
-  };
 }
 
 function cut({ code, reason }: ModelClosed): ErrorObject {

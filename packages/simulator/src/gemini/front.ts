@@ -1,9 +1,9 @@
-import { randomSuffix } from '@parley/core';
 import type { Clock, ClockTimer } from '../clock.ts';
 import type { Dialect } from '../dialect.ts';
 import { isObject, type Item, type ServerEvent, type Wire } from '../wire.ts';
 import { type Grant, granted } from './auth-tokens.ts';
 import { InputAudio } from './input-audio.ts';
+import type { Resumable } from './resumable.ts';
 import { contextOf, listOf, objectOf, sessionOf } from './setup.ts';
 
 // Gemini Live (BidiGenerateContent) in front of a session: its messages become the events that a session knows, and the
@@ -13,7 +13,6 @@ import { contextOf, listOf, objectOf, sessionOf } from './setup.ts';
 const SAY_EXACTLY = /^\s*say exactly\s*:/iu;
 const SILENCE = Buffer.alloc(24_000 * 2).toString('base64');
 const BYTES_PER_MS = 48;
-const HANDLES_MAX = 256;
 /** How long before its end a session is told of it: ten seconds, and less of a short one. */
 const GO_AWAY_MS = 10_000;
 const CLIENT_KEYS = ['setup', 'clientContent', 'realtimeInput', 'toolResponse', 'contextUpdate'];
@@ -33,24 +32,6 @@ export interface FrontOptions {
   resumable: Resumable;
   /** Of the token that opened it. */
   grant: Grant | null;
-}
-
-/** Conversations that can be taken up again, by their handles. */
-export class Resumable {
-  readonly #byHandle = new Map<string, readonly Item[]>();
-
-  /** A handle for a conversation as it is now. */
-  keep(items: readonly Item[]): string {
-    const [oldest] = this.#byHandle.keys();
-    if (this.#byHandle.size >= HANDLES_MAX && oldest !== undefined) this.#byHandle.delete(oldest);
-    const handle = `handle-${randomSuffix()}`;
-    this.#byHandle.set(handle, items);
-    return handle;
-  }
-
-  find(handle: string): readonly Item[] | undefined {
-    return this.#byHandle.get(handle);
-  }
 }
 
 export class GeminiFront implements Dialect {
