@@ -69,6 +69,7 @@ export class RenewingConnection implements ModelConnection {
     this.#current = first;
     this.media = new SwitchMedia({
       first: first.media,
+      clock: settings.clock,
       detected: () => this.#options.turn_detection !== null,
       truncated: (item_id, audio_ms) => this.#truncated(item_id, audio_ms),
     });
@@ -276,6 +277,7 @@ export class RenewingConnection implements ModelConnection {
 
   #over(closed: ModelClosed): void {
     this.#stop();
+    this.media.flush();
     this.#end.resolve(closed);
   }
 

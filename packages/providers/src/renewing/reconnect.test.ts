@@ -173,6 +173,15 @@ describe('a session goes on', () => {
     strike(session, { kind: 'expire' });
     expect(await session.event('provider.renewed')).toMatchObject({ reason: 'lost' });
     expect(await ask(session, 'hello')).toBe('You said: hello');
+    // Strict clients end the call at any error, and this one is not theirs.
+    expect(session.frames.map((frame) => frame.type)).not.toContain('error');
+  });
+
+  test('after an error that ended nothing, which is told', async () => {
+    const session = await call();
+    strike(session, { kind: 'rate_limit' });
+    expect(await session.frame('error')).toMatchObject({ error: { code: 'rate_limit_exceeded' } });
+    expect(await ask(session, 'hello')).toBe('You said: hello');
   });
 
   test('when the provider is away for some tries, and each of them is told', async () => {

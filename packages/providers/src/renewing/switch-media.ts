@@ -2,7 +2,7 @@
 // client said kept as long as nobody else knows it.
 
 import { type ModelEvent, newId } from '@parley/core';
-import { frameType, isPlainAppend } from '@parley/transport';
+import { type Clock, frameType, isPlainAppend } from '@parley/transport';
 import { decoded, encoded, numberIn, objectIn, textIn } from '../openai/wire.ts';
 import type { MediaCounts, ModelMedia } from '../port.ts';
 import { SwitchSocket } from './switch-socket.ts';
@@ -13,11 +13,14 @@ type Listener = (frame: Buffer, kind: 'audio' | 'other') => void;
 
 const NOTHING: MediaCounts = { user_audio_ms: 0, reply_audio_ms: 0, frames_in: 0, frames_out: 0 };
 const ITEMS_MAX = 256;
+/** How long an error that belongs to no frame is held: most often the end of the connection follows it. */
+const HELD_MS = 250;
 
 export interface SwitchMediaOptions {
   first: ModelMedia;
   /** Whether the provider says when somebody speaks. */
   detected: () => boolean;
+  clock: Clock;
   /** A client cut an answer of a connection that is gone. */
   truncated: (item_id: string, audio_ms: number) => void;
 }
@@ -30,6 +33,8 @@ export class SwitchMedia implements ModelMedia {
   #current: ModelMedia;
   #before: MediaCounts = NOTHING;
   #listener: Listener | null = null;
+  /** An error that may be why the connection ends: then it is not the client's, who stays. */
+  #held: { frame: Buffer; timer: { cancel(): void } } | null = null;
   /** There is no connection at the moment. */
   #away = false;
   /** Items that the current connection told of, and those of connections before it. */
@@ -72,6 +77,8 @@ export class SwitchMedia implements ModelMedia {
   /** The connection is gone. For a client, what was under way ends here. */
   lost(endings: readonly ModelEvent[]): void {
     this.#away = true;
+    this.#held?.timer.cancel();
+    this.#held = null;
     for (const ending of endings) {
       if (ending.type === 'speech.stopped') {
         const { item_id, audio_ms } = ending;
@@ -122,9 +129,23 @@ export class SwitchMedia implements ModelMedia {
     this.unheard.release();
   }
 
+  /** Nothing more comes: what was held is told. */
+  flush(): void {
+    const held = this.#held;
+    if (!held) return;
+    this.#held = null;
+    held.timer.cancel();
+    this.#listener?.(held.frame, 'other');
+  }
+
   #received(frame: Buffer, kind: 'audio' | 'other'): void {
+    if (this.#held) this.flush();
     if (kind === 'other') {
       const type = frameType(frame);
+      if (type === 'error' && ofNoFrame(frame)) {
+        this.#held = { frame, timer: this.#options.clock.after(HELD_MS, () => this.flush()) };
+        return;
+      }
       this.words.frame(type, frame);
       if (type === 'conversation.item.added') this.#added(frame);
     }
@@ -175,6 +196,11 @@ const ITEM_TYPES: ReadonlySet<string> = new Set([
   'conversation.item.created',
   'conversation.item.done',
 ]);
+
+function ofNoFrame(frame: Buffer): boolean {
+  const event = decoded(frame);
+  return event !== null && textIn(objectIn(event, 'error'), 'event_id') === undefined;
+}
 
 function bounded(items: Set<string>): Set<string> {
   for (const item of items) {
