@@ -141,6 +141,30 @@ describe.for(PROVIDERS)('%s', ([provider, path, by]) => {
     expect(types(session.events).filter((one) => one === 'tool.called')).toHaveLength(1);
   });
 
+  test.for([0, 2, 5, 9, 14])(
+    'after %i frames of a turn with a tool: it is answered, and the tool is called once',
+    async (after) => {
+      const session = await call(provider, path);
+      const called: string[] = [];
+      session.connection.onEvent((event) => {
+        session.events.push(event);
+        if (event.type !== 'tool.called') return;
+        called.push(event.call_id);
+        session.connection.send({ type: 'tool_output', call_id: event.call_id, output: '{"ship_day":"Friday"}' });
+        session.connection.send({ type: 'respond' });
+      });
+      simulator.faults.add({ when: 'send', kind: 'drop', after });
+      type(session, 'order 42');
+      session.connection.media.send(Buffer.from('{"type":"response.create"}'));
+      await expect
+        .poll(() => session.events.some((one) => one.type === 'response.completed' && one.text !== ''), {
+          timeout: 8_000,
+        })
+        .toBe(true);
+      expect(new Set(called).size).toBe(called.length);
+    },
+  );
+
   test('while the user speaks: what was said is heard again, as one turn', async () => {
     const session = await call(provider, path);
     const frames = await spoken('where is my order');
