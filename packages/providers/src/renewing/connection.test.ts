@@ -110,6 +110,22 @@ test('what was updated stays so', async () => {
   session.connection.close();
 });
 
+test('what is updated while the next connection waits for its turn is told to it', async () => {
+  const session = await call('openai', '/v1');
+  await say(session, 'good morning');
+  clock.advance(HOUR_MS - 60_000);
+  // It is on its way, and something is said meanwhile.
+  session.connection.send({ type: 'say', say_id: 'say_1', text: 'one two three four '.repeat(20).trim() });
+  await session.event('response.started', 1);
+  await expect.poll(() => simulator.sessions().length).toBe(2);
+  session.connection.send({ type: 'update', instructions: 'Be brief.' });
+  await session.event('provider.renewed');
+  await expect.poll(() => simulator.sessions().length).toBe(1);
+  expect(simulator.sessions()[0]?.config()).toMatchObject({ instructions: 'Be brief.' });
+  expect(session.events.filter(({ type }) => type === 'response.completed')).toHaveLength(2);
+  session.connection.close();
+});
+
 test('of an answer that was cut only the words that were heard are told on, also after the renewal', async () => {
   const session = await call('openai', '/v1');
   session.connection.send({ type: 'say', say_id: 'say_1', text: 'one two three four' });

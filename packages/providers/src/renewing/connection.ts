@@ -284,8 +284,6 @@ export class RenewingConnection implements ModelConnection {
   #recovered(next: Successor): void {
     const answers = this.#lost?.answers ?? false;
     this.#renew(next, 'lost');
-    // The session may have been changed since it was asked for.
-    if (next.options !== this.#options) this.#current.send(toldAgain(this.#options));
     if (this.media.unheard.asked) this.#underWay.command({ type: 'respond' });
     this.media.again();
     for (const command of this.#underWay.asked) {
@@ -293,7 +291,7 @@ export class RenewingConnection implements ModelConnection {
     }
   }
 
-  #renew({ connection, by, handle }: Successor, reason: 'cap' | 'going_away' | 'lost'): void {
+  #renew({ connection, by, handle, options }: Successor, reason: 'cap' | 'going_away' | 'lost'): void {
     const old = this.#current;
     // What a handle stands for is known better now; one that was not taken is of no use.
     const known = handle?.value === this.#handle?.value ? this.#handle : handle;
@@ -304,6 +302,8 @@ export class RenewingConnection implements ModelConnection {
     const shown = replay.filter((one) => one.type === 'add_text' && one.role !== 'system').length;
     this.media.switchTo(connection.media, shown);
     this.#listen(connection);
+    // The session may have been changed since it was asked for.
+    if (options !== this.#options) connection.send(toldAgain(this.#options));
     for (const command of replay) connection.send(command);
     old.close('renewed');
     const { provider_session_id: id } = connection;
