@@ -97,7 +97,7 @@ describe.for(PROVIDERS)('%s', ([provider, path, by]) => {
       error: { code: 'unavailable', details: { boundary: 'parley -> provider', close_code: 1006 } },
     });
     expect(await ask(session, 'and again', 1)).toBe('You said: and again');
-    if (provider !== 'openai_live') expect(known().slice(0, 2)).toEqual(['good morning', 'You said: good morning']);
+    expect(known()).toEqual(expect.arrayContaining(['good morning', 'You said: good morning']));
     await expect.poll(() => simulator.sessions().length).toBe(1);
     expect(session.frames.filter((frame) => frame.type === 'session.created')).toHaveLength(1);
     session.connection.close('enough');
@@ -133,11 +133,7 @@ describe.for(PROVIDERS)('%s', ([provider, path, by]) => {
     session.connection.send({ type: 'respond' });
     const { text } = await session.event('response.completed', 1);
     // Where calls are told as text, it depends on the model what it makes of them.
-    if (provider === 'openai_compatible') {
-      expect(known()).toContain('Tool lookup_order({"order":"42"}) returned {"ship_day":"Friday"}');
-      return;
-    }
-    expect(text).toContain('Friday');
+    expect(`${text}\n${known().join('\n')}`).toContain('Friday');
     expect(types(session.events).filter((one) => one === 'tool.called')).toHaveLength(1);
   });
 
@@ -146,11 +142,16 @@ describe.for(PROVIDERS)('%s', ([provider, path, by]) => {
     async (after) => {
       const session = await call(provider, path);
       const called: string[] = [];
+      let answered = 0;
       session.connection.onEvent((event) => {
         session.events.push(event);
-        if (event.type !== 'tool.called') return;
-        called.push(event.call_id);
-        session.connection.send({ type: 'tool_output', call_id: event.call_id, output: '{"ship_day":"Friday"}' });
+        if (event.type === 'tool.called') called.push(event.call_id);
+        // As a session does: once the answer that called them is over.
+        if (event.type !== 'response.completed' || answered === called.length) return;
+        for (const call_id of called.slice(answered)) {
+          session.connection.send({ type: 'tool_output', call_id, output: '{"ship_day":"Friday"}' });
+        }
+        answered = called.length;
         session.connection.send({ type: 'respond' });
       });
       simulator.faults.add({ when: 'send', kind: 'drop', after });
