@@ -190,6 +190,18 @@ export class Agent {
     return this.#calls.join(call);
   }
 
+  /**
+   * The call that it is in, or null.
+   *
+   * @example
+   * // In `onNotice` of a launcher: a goodbye that is heard, and then the end.
+   * await agent.joined?.session.say('We have to stop here. Goodbye!');
+   * await agent.joined?.leave('goodbye');
+   */
+  get joined(): JoinedCall | null {
+    return this.#calls.joined;
+  }
+
   /** Resolves when the call that it joined has ended. @throws ParleyError the error that it ended with. */
   finish(): Promise<void> {
     return this.#calls.finish();

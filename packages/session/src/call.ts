@@ -140,6 +140,11 @@ export class AgentCalls {
     }
   }
 
+  /** The call that it is in. */
+  get joined(): JoinedCall | null {
+    return this.#over ? null : this.#joined;
+  }
+
   async finish(): Promise<void> {
     const { error } = await this.#current().ended;
     if (error) throw error;

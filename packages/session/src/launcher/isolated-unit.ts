@@ -181,7 +181,10 @@ function thread({ heapMb }: IsolationParts, { report, gone }: Hearing): Place {
     workerData: { [ISOLATED]: true },
     execArgv: FLAGS,
     resourceLimits: { maxOldGenerationSizeMb: heapMb },
+    stdout: true,
   });
+  // As of a process: what a session prints is not the launcher's answer.
+  worker.stdout.on('data', (chunk: Buffer) => process.stderr.write(chunk));
   worker.on('message', report);
   worker.on('error', (error) => gone(crashed('thread', error)));
   worker.on('exit', (code) => gone(crashed('thread', new Error(`it ended with ${code}`))));
@@ -193,8 +196,8 @@ function processOf({ heapMb }: IsolationParts, { report, gone }: Hearing): Place
     env: { ...process.env, [ISOLATED]: '1' },
     execArgv: [...FLAGS, `--max-old-space-size=${heapMb}`],
     serialization: 'advanced',
-    // What a session prints is not the launcher's answer.
-    stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
+    // What a session prints is not the launcher's answer: it goes to stderr.
+    stdio: ['ignore', 2, 'inherit', 'ipc'],
   });
   child.on('message', (message) => report(message as IsolateReport));
   child.on('error', (error) => gone(crashed('process', error)));

@@ -20,6 +20,9 @@ interface RunFlags {
   input?: unknown;
 }
 
+/** What every session of a served program has let go of by then, a second after their end. */
+const LINGER_MS = 1_000;
+
 const levels = (): Option =>
   new Option('--log-level <level>', 'what is logged on stderr').choices(['debug', 'info', 'warn', 'error']);
 
@@ -92,6 +95,11 @@ async function serve(
 ) {
   runner.launcher.logTo(stderrLog(debug ? 'debug' : (logLevel ?? 'info')));
   await runner.serve({ ...rest, onListening: (url) => process.stdout.write(`${url}\n`) });
+  // A session that was given up may hold a socket or a timer for ever; who was told to leave must be able to.
+  setTimeout(() => {
+    runner.launcher.settings.log.warn('a session that was given up holds the process; it is ended');
+    process.exit();
+  }, LINGER_MS).unref();
 }
 
 function json(text: string): unknown {
