@@ -49,7 +49,12 @@ export async function runCli(runner: Runner, argv: readonly string[]): Promise<v
     .command('serve')
     .description('start agents over HTTP')
     .option('--host <address>', 'where to listen', '127.0.0.1')
-    .option('--port <port>', 'where to listen; 0 takes a free one', port, 8000)
+    .addOption(
+      new Option('--port <port>', 'where to listen; 0 takes a free one')
+        .env('PARLEY_SERVE_PORT')
+        .argParser(port)
+        .default(8000),
+    )
     .option('--control-plane <url>', 'register with this control plane too; default: PARLEY_URL')
     .option('--debug', 'log from debug')
     .addOption(levels())
