@@ -12,6 +12,11 @@ test('variables are filled in, and what they stand in for where they are empty',
   expect(() => readCompose(text, {})).toThrow('agent.environment.URL: HOST is not set');
 });
 
+test('a dollar that is meant as one is written twice', () => {
+  const text = `${AGENT}    healthcheck: { test: [CMD, node, "\$\${process.env.PORT}"] }\n`;
+  expect(readCompose(text, {}).get('agent')?.healthcheck).toEqual(['node', '${process.env.PORT}']);
+});
+
 test.for([
   ['    port: [8000]\n', 'agent: port is not known here'],
   ['    ports: ["8000:8000"]\n', 'must be 127.0.0.1:outside:inside, got 8000:8000'],

@@ -3,8 +3,10 @@
 import { parse } from 'yaml';
 
 export interface Service {
-  /** The folder of its Dockerfile, or null where it is an `image`. */
+  /** The folder that it is built from, or null where it is an `image`. */
   readonly build: string | null;
+  /** What stands in the place of that folder's Dockerfile. */
+  readonly dockerfile: string | null;
   readonly image: string | null;
   readonly command: readonly string[] | null;
   readonly environment: Readonly<Record<string, string>>;
@@ -36,39 +38,59 @@ export function readCompose(text: string, env: Readonly<Record<string, string>>)
 
 function serviceOf(name: string, shape: Shape, env: Readonly<Record<string, string>>): Service {
   known(name, shape, KNOWN);
-  const { build = null, image = null, command = null } = shape as Partial<Record<string, string | string[]>>;
+  const { image = null, command = null } = shape as Partial<Record<string, string | string[]>>;
+  const { build, dockerfile } = buildOf(name, shape['build'] ?? null);
   if ((build === null) === (image === null)) throw new Error(`${name} must have either build or image`);
-  for (const file of list(`${name}.env_file`, shape['env_file'] ?? [])) known(`${name}.env_file`, file, ['path', 'required']);
+  for (const file of list(`${name}.env_file`, shape['env_file'] ?? []))
+    known(`${name}.env_file`, file, ['path', 'required']);
   const check = shape['healthcheck'] as { test?: unknown } | undefined;
   if (check) known(`${name}.healthcheck`, check as Shape, ['test', 'interval', 'timeout', 'start_period', 'retries']);
   const [kind, ...test] = check ? strings(`${name}.healthcheck.test`, check.test) : ['CMD'];
   if (kind !== 'CMD') throw new Error(`${name}.healthcheck.test must begin with CMD, got ${kind}`);
   const needs = shape['depends_on'] ?? [];
   return {
-    build: build as string | null,
+    build,
+    dockerfile,
     image: image as string | null,
-    command: command === null ? null : strings(`${name}.command`, command),
+    command: command === null ? null : strings(`${name}.command`, command).map((part) => filled(name, part, env)),
     environment: environmentOf(name, object(`${name}.environment`, shape['environment'] ?? {}), env),
     ports: strings(`${name}.ports`, shape['ports'] ?? []).map((port) => portOf(name, port)),
-    healthcheck: check ? test : null,
+    healthcheck: check ? test.map((part) => filled(name, part, env)) : null,
     dependsOn: Array.isArray(needs) ? strings(`${name}.depends_on`, needs) : Object.keys(object('depends_on', needs)),
-    stopGraceMs: shape['stop_grace_period'] === undefined ? STOP_GRACE_MS : milliseconds(name, shape['stop_grace_period']),
+    stopGraceMs:
+      shape['stop_grace_period'] === undefined ? STOP_GRACE_MS : milliseconds(name, shape['stop_grace_period']),
   };
 }
 
-/** `${NAME}`, and `${NAME:-what else}` where NAME is not set or empty. */
 function environmentOf(name: string, shape: Shape, env: Readonly<Record<string, string>>): Record<string, string> {
   return Object.fromEntries(
     Object.entries(shape).map(([key, value]) => {
-      if (typeof value !== 'string') throw new Error(`${name}.environment.${key} must be a string, got ${typeof value}`);
-      const filled = value.replaceAll(/\$\{(\w+)(?::-([^}]*))?\}/g, (_all, variable: string, otherwise?: string) => {
-        const found = env[variable] || otherwise;
-        if (found === undefined) throw new Error(`${name}.environment.${key}: ${variable} is not set`);
-        return found;
-      });
-      return [key, filled];
+      const what = `${name}.environment.${key}`;
+      if (typeof value !== 'string') throw new Error(`${what} must be a string, got ${typeof value}`);
+      return [key, filled(what, value, env)];
     }),
   );
+}
+
+function buildOf(name: string, build: unknown): Pick<Service, 'build' | 'dockerfile'> {
+  if (build === null || typeof build === 'string') return { build, dockerfile: null };
+  const shape = object(`${name}.build`, build);
+  known(`${name}.build`, shape, ['context', 'dockerfile_inline']);
+  const { context, dockerfile_inline } = shape;
+  if (typeof context === 'string' && typeof dockerfile_inline === 'string') {
+    return { build: context, dockerfile: dockerfile_inline };
+  }
+  throw new Error(`${name}.build must have a context and a dockerfile_inline`);
+}
+
+/** `${NAME}`; `${NAME:-what else}` where NAME is not set or empty; `$$` for a dollar. */
+function filled(what: string, text: string, env: Readonly<Record<string, string>>): string {
+  return text.replaceAll(/\$\$|\$\{(\w+)(?::-([^}]*))?\}/g, (all, variable?: string, otherwise?: string) => {
+    if (all === '$$' || variable === undefined) return '$';
+    const found = env[variable] || otherwise;
+    if (found === undefined) throw new Error(`${what}: ${variable} is not set`);
+    return found;
+  });
 }
 
 /** Only of this machine: what is published without an address is open to every other one. */

@@ -54,7 +54,10 @@ export class Container {
   readonly #host: Record<string, string>;
   readonly #ignored: readonly string[];
 
-  /** @param host the environment of the machine that stands in for the base image: PATH, and how registries are reached. */
+  /**
+   * @param root the empty folder that is filled.
+   * @param host the environment of the machine that stands in for the base image: PATH, and how registries are reached.
+   */
   constructor(context: string, root: string, host: Record<string, string>) {
     this.#context = context;
     this.#root = root;
@@ -67,8 +70,8 @@ export class Container {
     return join(this.#root, resolve(this.image.workdir, path));
   }
 
-  async build(): Promise<void> {
-    for (const { name, text } of instructionsOf(readFileSync(join(this.#context, 'Dockerfile'), 'utf8'))) {
+  async build(dockerfile = readFileSync(join(this.#context, 'Dockerfile'), 'utf8')): Promise<void> {
+    for (const { name, text } of instructionsOf(dockerfile)) {
       await this.#perform(name, text);
     }
     if (this.image.command.length === 0) throw new Error('there is no CMD');
@@ -80,8 +83,12 @@ export class Container {
     return spawn(program, args, { cwd: this.at('.'), env: this.#env(env), stdio: ['ignore', 'pipe', 'pipe'] });
   }
 
-  async healthy(env: Record<string, string>): Promise<boolean> {
-    const [program, ...args] = this.image.healthcheck ?? [];
+  /** @param check of the service, instead of the image's own. */
+  async healthy(
+    env: Record<string, string>,
+    check: readonly string[] | null = this.image.healthcheck,
+  ): Promise<boolean> {
+    const [program, ...args] = check ?? [];
     if (program === undefined) throw new Error('there is no HEALTHCHECK');
     return (await run(program, args, { cwd: this.at('.'), env: this.#env(env) })).code === 0;
   }

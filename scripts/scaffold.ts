@@ -1,110 +1,46 @@
-// New projects as users make them: `npm create parley` from the packed package, installed by name and version, tested,
-// run, and held in a container as their Dockerfile and compose file say. No key, and no engine for containers is needed.
+// New projects as users make them: `npm create parley` from the packed package, in a folder of its own.
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { readFileSync, writeFileSync } from 'node:fs';
-import { createServer } from 'node:net';
-import type { AddressInfo } from 'node:net';
+import { writeFileSync } from 'node:fs';
+import { type AddressInfo, createServer } from 'node:net';
 import { join } from 'node:path';
-import { readCompose, type Service } from './compose.ts';
-import { Container } from './container.ts';
-import { faults } from './steps.ts';
 import type { Tarball } from './published.ts';
-import { openRegistry } from './registry.ts';
-import { type Ended, run, temporary } from './workspace.ts';
+import { temporary } from './workspace.ts';
+
+export type Env = Record<string, string>;
 
 /** How long a program may take to be there. */
-const START_MS = 60_000;
+export const START_MS = 60_000;
 
-type Env = Record<string, string>;
-
-export async function typescriptProject(tarballs: readonly Tarball[]): Promise<Ended> {
-  const registry = await openRegistry(tarballs);
-  try {
-    const env = npmEnv(registry.url);
-    const folder = await created(tarballs, 'typescript', env);
-    await done('npm install', folder, env, ['npm', 'install']);
-    await done('npm test', folder, env, ['npm', 'test'], 'pass 1');
-    await done('npm run check', folder, env, ['npm', 'run', 'check']);
-    const call = ['npm', 'start', '--', '--text', '--call-id', 'one'];
-    await done('npm start', folder, env, call, 'agent: Order 42 is on its way.', 'where is order 42?\n');
-    return faults(await inContainer(folder, env));
-  } finally {
-    registry.close();
-  }
-}
-
-/** Its image is built, healthy, guarded by its key, and drains when it is told to stop. */
-async function inContainer(folder: string, env: Env): Promise<string[]> {
-  const container = new Container(folder, temporary('image'), env);
-  await container.build();
-  const { image } = container;
-  const service = readCompose(readFileSync(join(folder, 'compose.yaml'), 'utf8'), {}).get('agent') as Service;
-  const faultsFound = [
-    ...(/^node:24-slim$/.test(image.base) ? [] : [`FROM ${image.base}`]),
-    ...(['root', '0'].includes(image.user) ? ['it runs as root'] : []),
-    ...(image.env['PARLEY_SERVE_PORT'] === String(image.ports[0]) ? [] : ['EXPOSE is not the port it listens on']),
-    ...(service.ports[0]?.[1] === image.ports[0] ? [] : ['the compose file publishes another port than EXPOSE']),
-    // A drain, the end of its calls, and a second for the process.
-    ...(service.stopGraceMs >= 33_000 ? [] : ['it is killed before its drain is over']),
-  ];
-  const key = service.environment['PARLEY_SERVE_KEY'] ?? '';
-  // On this machine another program may hold the port that a container has for itself.
-  const given = { ...service.environment, PARLEY_SERVE_PORT: String(await freePort()) };
-  const served = container.start(given);
-  const ended = once(served, 'close') as Promise<[number | null, string | null]>;
-  try {
-    const output = outputOf(served);
-    const until = Date.now() + START_MS;
-    while (!(await container.healthy(given))) {
-      if (served.exitCode !== null || Date.now() > until) throw new Error(`it did not become healthy:\n${output()}`);
-    }
-    const start = (authorization: string): Promise<Response> =>
-      fetch(`http://127.0.0.1:${given['PARLEY_SERVE_PORT']}/sessions?wait=active`, {
-        method: 'POST',
-        headers: { authorization },
-      });
-    if ((await start('Bearer wrong')).status !== 401) faultsFound.push('it starts sessions for whoever asks');
-    const started = await start(`Bearer ${key}`);
-    if (started.status !== 201) faultsFound.push(`a start answered ${started.status}: ${await started.text()}`);
-    served.kill('SIGTERM');
-    const told = await drained(given, key, ended);
-    if (told !== null) faultsFound.push(told);
-    served.kill('SIGTERM');
-    const [code, signal] = await ended;
-    if (code !== 0) faultsFound.push(`after SIGTERM it ended with ${code ?? signal}:\n${output()}`);
-  } finally {
-    served.kill('SIGKILL');
-    await ended;
-  }
-  return faultsFound;
-}
-
-/** What is wrong with its drain, while a call is live. */
-async function drained(env: Env, key: string, ended: Promise<unknown>): Promise<string | null> {
-  const until = Date.now() + START_MS;
-  const over = ended.then(() => null);
-  while (Date.now() < until) {
-    const asked = fetch(`http://127.0.0.1:${env['PARLEY_SERVE_PORT']}/ready`, { headers: { authorization: `Bearer ${key}` } });
-    const answer = await Promise.race([asked.catch(() => null), over]);
-    if (answer === null) return 'it ended with a call in it, and did not drain';
-    const { reason } = (await answer.json()) as { reason: string | null };
-    if (reason === 'draining') return null;
-  }
-  return 'SIGTERM did not begin a drain';
-}
-
-async function created(tarballs: readonly Tarball[], language: string, env: Env): Promise<string> {
+/** Makes a project named front-desk. @returns its folder. */
+export async function created(tarballs: readonly Tarball[], language: string, env: Env): Promise<string> {
   const parent = temporary(`new-${language}`);
   const { path } = tarballs.find(({ pkg }) => pkg.name === 'create-parley') as Tarball;
   // What `npm create parley front-desk` runs.
-  const command = ['npm', 'exec', '--yes', `--package=${path}`, '--', 'create-parley', 'front-desk', '--language', language];
+  const command = [
+    'npm',
+    'exec',
+    '--yes',
+    `--package=${path}`,
+    '--',
+    'create-parley',
+    'front-desk',
+    '--language',
+    language,
+  ];
   await done('npm create parley', parent, env, command, 'Next:');
   return join(parent, 'front-desk');
 }
 
 /** Runs a command that must end well, and say something. */
-async function done(what: string, cwd: string, env: Env, command: string[], wanted = '', input = ''): Promise<void> {
+export async function done(
+  what: string,
+  cwd: string,
+  env: Env,
+  command: string[],
+  wanted = '',
+  input = '',
+): Promise<void> {
   const [program = '', ...args] = command;
   const child = spawn(program, args, { cwd, env: { ...process.env, ...env }, stdio: ['pipe', 'pipe', 'pipe'] });
   const output = outputOf(child);
@@ -115,14 +51,14 @@ async function done(what: string, cwd: string, env: Env, command: string[], want
   }
 }
 
-function outputOf(child: ChildProcess): () => string {
+export function outputOf(child: ChildProcess): () => string {
   let text = '';
   for (const stream of [child.stdout, child.stderr]) stream?.on('data', (chunk: Buffer) => (text += chunk.toString()));
   return () => text;
 }
 
 /** What npm, and a program that it installed, are given: nothing of what a Parley may be set up with on this machine. */
-function npmEnv(url: string): Env {
+export function npmEnv(url: string): Env {
   const { PATH = '', HOME = '' } = process.env;
   // A file: a shell keeps no variable of the name `npm_config_@parley:registry`.
   const npmrc = join(temporary('npmrc'), 'npmrc');
@@ -141,7 +77,7 @@ function npmEnv(url: string): Env {
   };
 }
 
-async function freePort(): Promise<number> {
+export async function freePort(): Promise<number> {
   const server = createServer().listen(0, '127.0.0.1');
   await once(server, 'listening');
   const { port } = server.address() as AddressInfo;

@@ -129,7 +129,10 @@ test('SIGTERM: unready at once, nothing new, a goodbye, and at the deadline the 
   expect(ready).toMatchObject({ status: 503, body: { ready: false, reason: 'draining', draining: true } });
   expect((await ask(url, 'GET', '/live')).status).toBe(200);
   for (const body of [{ call_id: 'new' }, { call_id: 'new', queue: true }]) {
-    expect(await ask(url, 'POST', '/sessions', body)).toMatchObject({ status: 503, body: { error: { code: 'unavailable' } } });
+    expect(await ask(url, 'POST', '/sessions', body)).toMatchObject({
+      status: 503,
+      body: { error: { code: 'unavailable' } },
+    });
   }
   const waited = await ask(url, 'GET', `/sessions/${String(waits.body['session_id'])}`);
   expect(waited.body).toMatchObject({ status: 'failed', reason: 'draining' });
@@ -215,9 +218,12 @@ test('a signal for the whole group reaches sessions in processes as a drain, and
 
 test('the control plane is told of a drain before anything, and why what it placed here ended', async () => {
   await using plane = await ControlPlane.listen();
-  const program = new Program({ launcher: { drainMs: 400, closeMs: 200 }, handler: true }, {
-    PARLEY_URL: plane.url,
-  });
+  const program = new Program(
+    { launcher: { drainMs: 400, closeMs: 200 }, handler: true },
+    {
+      PARLEY_URL: plane.url,
+    },
+  );
   const url = await program.url();
   const link = await plane.link();
   await link.register();
