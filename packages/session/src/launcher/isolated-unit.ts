@@ -40,6 +40,8 @@ interface Hearing {
 
 // Beside this file: TypeScript where this is, as Node runs it, and JavaScript once it was built.
 const ENTRY = new URL(import.meta.url.endsWith('.ts') ? './isolate.ts' : './isolate.js', import.meta.url);
+/** What clients may send between two signs of life: past it they are not read until the next one. */
+const UNHEARD_BYTES_MAX = 16 * 1024 * 1024;
 /** A blocked loop is known by so many signs of life that did not come. */
 const SIGNS = 4;
 
@@ -51,6 +53,7 @@ export class IsolatedUnit implements Unit {
   readonly #ended = Promise.withResolvers<UnitEnd>();
   readonly #clients = new Map<number, FrameSocket>();
   #attached = 0;
+  #unheardBytes = 0;
   #closing: string | null = null;
   #grace: { cancel(): void } | null = null;
   #watch: { cancel(): void } | null = null;
@@ -102,7 +105,11 @@ export class IsolatedUnit implements Unit {
     const number = ++this.#attached;
     this.#clients.set(number, client);
     this.#post({ type: 'client.attach', client: number, wantsEvents: wantsEvents(client) });
-    client.onFrame((frame) => this.#post({ type: 'client.frame', client: number, frame }));
+    client.onFrame((frame) => {
+      this.#post({ type: 'client.frame', client: number, frame });
+      this.#unheardBytes += frame.length;
+      if (this.#unheardBytes > UNHEARD_BYTES_MAX) client.pause();
+    });
     client.onClose(({ code, reason }) => {
       if (this.#clients.delete(number)) this.#post({ type: 'client.closed', client: number, code, reason });
     });
@@ -116,6 +123,8 @@ export class IsolatedUnit implements Unit {
     this.#aliveAt = this.#parts.clock.now();
     switch (report.type) {
       case 'alive':
+        if (this.#unheardBytes > UNHEARD_BYTES_MAX) for (const client of this.#clients.values()) client.resume();
+        this.#unheardBytes = 0;
         // The first sign: until then the module was being loaded, which may take its time.
         if (!this.#watch && this.#parts.blockedMs > 0) this.#look();
         return;

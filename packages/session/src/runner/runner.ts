@@ -5,7 +5,6 @@ import { ParleyError } from '@parley/core';
 import type { AgentHandle } from '../agent.ts';
 import type { AgentLauncher } from '../launcher/launcher.ts';
 import { isIsolated } from '../launcher/isolated.ts';
-import { stderrLog } from '../log.ts';
 import { Leaving } from './leaving.ts';
 import type { RunOptions } from './run-options.ts';
 import { checkExposure, type RunnerServeOptions } from './serve-options.ts';
@@ -56,11 +55,7 @@ export class Runner {
   async run(options: RunOptions = {}): Promise<string> {
     if (isIsolated()) return 'isolated';
     const { runOne } = await import('./run.ts');
-    const provider = options.provider ?? 'simulator';
-    const level = options.debug ? 'debug' : (options.logLevel ?? 'warn');
-    const launcher = this.launcher.with({ ...(provider !== 'declared' && { provider }), isolation: 'shared' });
-    launcher.logTo(stderrLog(level));
-    return runOne(launcher, options);
+    return runOne(this.launcher, options);
   }
 
   /**

@@ -1,8 +1,7 @@
 // The figures of a launcher, for Prometheus.
 
-import { Gauge, Registry } from 'prom-client';
-import type { AgentLauncher } from '../../launcher/launcher.ts';
-import type { LauncherStatus } from '../../launcher/launcher.ts';
+import { Counter, Gauge, Registry } from 'prom-client';
+import type { AgentLauncher, LauncherStatus } from '../../launcher/launcher.ts';
 
 const FIGURES: readonly [name: string, help: string, of: (status: LauncherStatus) => number][] = [
   ['parley_launcher_active_sessions', 'Sessions that hold a place.', ({ active }) => active],
@@ -20,13 +19,27 @@ const FIGURES: readonly [name: string, help: string, of: (status: LauncherStatus
 /** A registry that asks the launcher when it is read. */
 export function launcherRegistry(launcher: AgentLauncher): Registry {
   const registry = new Registry();
+  const registers = [registry];
   for (const [name, help, of] of FIGURES) {
-    new Gauge({
+    if (!name.endsWith('_total')) {
+      new Gauge({
+        name,
+        help,
+        registers,
+        collect() {
+          this.set(of(launcher.status));
+        },
+      });
+      continue;
+    }
+    new Counter({
       name,
       help,
-      registers: [registry],
+      registers,
       collect() {
-        this.set(of(launcher.status));
+        // It is counted by the launcher.
+        this.reset();
+        this.inc(of(launcher.status));
       },
     });
   }
