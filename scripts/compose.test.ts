@@ -13,7 +13,7 @@ test('variables are filled in, and what they stand in for where they are empty',
 });
 
 test('a dollar that is meant as one is written twice', () => {
-  const text = `${AGENT}    healthcheck: { test: [CMD, node, "\$\${process.env.PORT}"] }\n`;
+  const text = AGENT + '    healthcheck: { test: [CMD, node, "$${process.env.PORT}"] }\n';
   expect(readCompose(text, {}).get('agent')?.healthcheck).toEqual(['node', '${process.env.PORT}']);
 });
 

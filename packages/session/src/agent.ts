@@ -1,6 +1,7 @@
 // What an application author begins with.
 
 import { LIMITS, NAME_PATTERN, ParleyError, type SchemaLike, type SessionDeclaration } from '@parley/core';
+import type { AgentStatus } from './agent-parts.ts';
 import { type AgentCall, AgentCalls, type JoinedCall } from './call.ts';
 import type { Context } from './context.ts';
 import { declaredOn } from './decorators.ts';
@@ -15,7 +16,7 @@ import type { Parsed, Unparsed } from './schema.ts';
 import { serveUntilSignal } from './serve.ts';
 import { defineSession, type SessionDefinition, type SessionHandler, type SessionOptions } from './session-options.ts';
 import { type AgentOptions, settle } from './settings.ts';
-import { type AgentStatus, AgentWorker } from './worker.ts';
+import { AgentWorker } from './worker.ts';
 
 /** A running agent. */
 export interface AgentHandle {

@@ -97,7 +97,8 @@ test('a WAV file is said as a microphone would, and answered', async () => {
 
 test('with --debug the entries of the log are shown, and the log of the launcher is on stderr', async () => {
   const { out, err } = await run(['--text', '--debug'], '42\n');
-  for (const type of ['turn.completed', 'say.requested', 'say.completed']) expect(out).toMatch(new RegExp(`\\d+ ${type}`));
+  for (const type of ['turn.completed', 'say.requested', 'say.completed'])
+    expect(out).toMatch(new RegExp(`\\d+ ${type}`));
   expect(err).toContain('"msg":"session active"');
 });
 

@@ -106,7 +106,9 @@ async function converse(
   const probe = await launcher.probe();
   const { provider } = launcher.settings;
   const declaration = probe.declarationFor(options.callType ?? 'default');
-  screen.line(`call ${options.callId}: ${probe.name}.${declaration.name}, provider ${provider ?? declaration.provider}`);
+  screen.line(
+    `call ${options.callId}: ${probe.name}.${declaration.name}, provider ${provider ?? declaration.provider}`,
+  );
   screen.line(invitation(recorder?.program ?? null, player !== null, speech !== null));
   const [mine, theirs] = memorySocketPair();
   const call = new ConsoleCall(mine, declaration.responder, shown, systemClock);

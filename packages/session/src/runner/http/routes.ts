@@ -213,9 +213,13 @@ async function list({ launcher, options }: RoutePorts, request: FastifyRequest) 
   const from = query.after === undefined ? 0 : all.findIndex(({ id }) => id === query.after) + 1;
   if (query.after !== undefined && from === 0) {
     // The first page again would never end.
-    throw new ParleyError('invalid_argument', 'after must be the session_id of a session that can be read and is listed', {
-      details: { path: 'after' },
-    });
+    throw new ParleyError(
+      'invalid_argument',
+      'after must be the session_id of a session that can be read and is listed',
+      {
+        details: { path: 'after' },
+      },
+    );
   }
   const limit = Math.min(Number(query.limit ?? PAGE), PAGE_MAX);
   const sessions = [];
