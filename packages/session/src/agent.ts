@@ -196,8 +196,8 @@ export class Agent {
    *
    * @example
    * // In `onNotice` of a launcher: a goodbye that is heard, and then the end.
-   * await agent.joined?.session.say('We have to stop here. Goodbye!');
-   * await agent.joined?.leave('goodbye');
+   * await support.joined?.session.say('We have to stop here. Goodbye!');
+   * await support.joined?.leave('goodbye');
    */
   get joined(): JoinedCall | null {
     return this.#calls.joined;

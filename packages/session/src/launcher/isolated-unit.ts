@@ -183,7 +183,11 @@ export class IsolatedUnit implements Unit {
 }
 
 /** The flags of this program, without those that say what it runs. */
-const FLAGS = process.execArgv.filter((flag) => !/^(?:-e|-p|--eval|--print|--input-type|--inspect)/.test(flag));
+const FLAGS = process.execArgv.filter((flag, at, all) => {
+  // What follows these is a program of its own.
+  const evaluates = (one = ''): boolean => /^(?:-p?e|-p|--eval|--print)$/.test(one);
+  return !evaluates(flag) && !evaluates(all[at - 1]) && !/^--(?:input-type|inspect|eval|print)/.test(flag);
+});
 
 function thread({ heapMb }: IsolationParts, { report, gone }: Hearing): Place {
   const worker = new Worker(ENTRY, {
