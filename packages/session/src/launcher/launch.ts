@@ -18,6 +18,8 @@ export interface LaunchPorts {
   units: Units;
   placeOf(waiting: Waiting): number | null;
   began(): void;
+  /** What it ran may still run, though it has ended. */
+  abandoned(): void;
   ended(launch: Launch): void;
   /** What a session is told that comes into its call now, if anything. */
   notice(): Notice | null;
@@ -79,7 +81,10 @@ export class Launch implements Waiting {
       return this.end({ reason: 'failed', error: ParleyError.from(thrown) });
     }
     log.info('session starting', { session_id: id, call_id: this.callId });
-    void this.#unit.ended.then((end) => this.end(end));
+    void this.#unit.ended.then((end) => {
+      if (end.abandoned) this.#ports.abandoned();
+      this.end(end);
+    });
   }
 
   notice(notice: Notice): void {

@@ -230,6 +230,7 @@ test('a session that ignores its end is given up, and says so', async () => {
   await session.finished;
   expect(session.status).toBe('ended');
   expect(lines.some(({ message }) => message.startsWith('joinCall did not end'))).toBe(true);
+  expect(launcher.status).toMatchObject({ active: 0, totalEnded: 1, totalAbandoned: 1 });
 });
 
 test('a drain starts nothing, tells every session how long it has, and closes what is left at the deadline', async () => {

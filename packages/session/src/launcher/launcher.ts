@@ -34,6 +34,8 @@ export interface LauncherStatus {
   totalFailed: number;
   totalEnded: number;
   totalRefused: number;
+  /** Sessions whose `joinCall` did not end when it was told to, and may still run. */
+  totalAbandoned: number;
   warmAgents: number;
 }
 
@@ -62,7 +64,7 @@ export class AgentLauncher {
   readonly #agents: Agents;
   readonly #units: Units;
   readonly #roster: Roster;
-  readonly #counts = { started: 0, failed: 0, ended: 0, refused: 0 };
+  readonly #counts = { started: 0, failed: 0, ended: 0, refused: 0, abandoned: 0 };
   #phase: LauncherStatus['phase'] = 'new';
   #warmedUp = false;
   #warming: Promise<void> | null = null;
@@ -101,7 +103,7 @@ export class AgentLauncher {
   }
 
   get status(): LauncherStatus {
-    const { started, failed, ended, refused } = this.#counts;
+    const { started, failed, ended, refused, abandoned } = this.#counts;
     return {
       phase: this.#phase,
       warmedUp: this.#warmedUp,
@@ -112,6 +114,7 @@ export class AgentLauncher {
       totalFailed: failed,
       totalEnded: ended,
       totalRefused: refused,
+      totalAbandoned: abandoned,
       warmAgents: this.#agents.ready,
     };
   }
@@ -246,6 +249,7 @@ export class AgentLauncher {
       units: this.#units,
       placeOf: (waiting) => this.#admission.placeOf(waiting),
       began: () => void (this.#counts.started += 1),
+      abandoned: () => void (this.#counts.abandoned += 1),
       ended: (launch) => this.#ended(launch),
       notice: () => this.#notice(),
     };

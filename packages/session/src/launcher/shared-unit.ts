@@ -95,7 +95,7 @@ export class SharedUnit implements Unit {
     void this.#hosted?.leave(reason);
     this.#grace = this.#parts.clock.after(this.#parts.closeMs, () => {
       this.#context.log.warn('joinCall did not end when it was told to; it is given up', { reason });
-      this.#ended.resolve({ reason, error: null });
+      this.#ended.resolve({ reason, error: null, abandoned: true });
     });
   }
 

@@ -20,7 +20,7 @@ interface RunFlags {
   input?: unknown;
 }
 
-/** What every session of a served program has let go of by then, a second after their end. */
+/** How long what was given up may still take, once all sessions have ended. */
 const LINGER_MS = 1_000;
 
 const levels = (): Option =>
@@ -100,9 +100,11 @@ async function serve(
 ) {
   runner.launcher.logTo(stderrLog(debug ? 'debug' : (logLevel ?? 'info')));
   await runner.serve({ ...rest, onListening: (url) => process.stdout.write(`${url}\n`) });
-  // A session that was given up may hold a socket or a timer for ever; who was told to leave must be able to.
+  const { totalAbandoned, warmedUp } = runner.launcher.status;
+  if (totalAbandoned === 0 && warmedUp) return;
+  // What was given up may hold a socket or a timer for ever; who was told to leave must be able to.
   setTimeout(() => {
-    runner.launcher.settings.log.warn('a session that was given up holds the process; it is ended');
+    runner.launcher.settings.log.warn('what was given up holds the process; it is ended');
     process.exit();
   }, LINGER_MS).unref();
 }

@@ -75,7 +75,7 @@ test('a joinCall that never ends, and holds a timer, does not hold the program',
   expect(await caller.closed).toEqual({ code: 1000, reason: 'draining' });
   expect(await program.ended).toEqual([0, null]);
   expect(program.lines('joinCall did not end when it was told to; it is given up')).toHaveLength(1);
-  expect(program.lines('a session that was given up holds the process; it is ended')).toHaveLength(1);
+  expect(program.lines('what was given up holds the process; it is ended')).toHaveLength(1);
 });
 
 test('a client that reads nothing does not hold the program', async () => {
