@@ -1,6 +1,7 @@
 // Runs one session in a thread or a process of its own.
 //
-// P1  A crash, a blocked event loop or a full heap ends the one session that it is in.
+// P1  A crash or a blocked event loop ends the one session that it is in, and so does a full heap of a process. A thread
+//     that fills its heap too fast for Node to stop it takes the process with it.
 // P2  Whoever does not end when told to is ended: a thread and a process can be, a function cannot.
 
 import { type ChildProcess, fork } from 'node:child_process';

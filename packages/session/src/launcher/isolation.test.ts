@@ -50,19 +50,6 @@ describe.each(['worker', 'process'] as const)('in a %s', (isolation) => {
     expect(neighbour?.status).toBe('active');
   });
 
-  test('a full heap ends its session, and its neighbour goes on', async () => {
-    const { launcher } = isolated(isolation, { isolateHeapMb: 64 });
-    const [hoards, neighbour] = await Promise.all([
-      launcher.launch({ callId: 'hoards' }),
-      launcher.launch({ callId: 'stays' }),
-    ]);
-    await neighbour?.active;
-    await hoards?.finished;
-    expect(hoards?.toJSON()).toMatchObject({ status: 'failed', error: { code: 'internal' } });
-    expect(hoards?.error?.message).toMatch(/memory|SIGABRT|SIGTRAP|134/);
-    expect(neighbour?.status).toBe('active');
-  });
-
   test('every entry of the log is told in there, and what it throws ends nothing', async () => {
     const { launcher, lines } = isolated(isolation);
     const session = await launcher.launch({ callId: 'talks' });
@@ -99,6 +86,19 @@ describe.each(['worker', 'process'] as const)('in a %s', (isolation) => {
     expect(session).toMatchObject({ status: 'ended', reason: 'client_left' });
     expect(session.report()).toMatchObject({ turns: 1, responses: 1 });
   });
+});
+
+test('a full heap ends the process that it is in, and its neighbour goes on', async () => {
+  const { launcher } = isolated('process', { isolateHeapMb: 64 });
+  const [hoards, neighbour] = await Promise.all([
+    launcher.launch({ callId: 'hoards' }),
+    launcher.launch({ callId: 'stays' }),
+  ]);
+  await neighbour?.active;
+  await hoards?.finished;
+  expect(hoards?.toJSON()).toMatchObject({ status: 'failed', error: { code: 'internal' } });
+  expect(hoards?.error?.message).toMatch(/memory|SIGABRT|SIGTRAP|134/);
+  expect(neighbour?.status).toBe('active');
 });
 
 test('a process that is killed is its own session, and no other', async () => {

@@ -87,7 +87,10 @@ export interface AgentLauncherOptions {
    * the program's main module, and its launcher that was made as the same one in order.
    */
   module?: URL | string | undefined;
-  /** Mebibytes of JavaScript objects in one thread or process. Default 512. */
+  /**
+   * Mebibytes of JavaScript objects in one thread or process. Default 512. Only a process is sure to end alone when it
+   * passes it: Node cannot always stop a thread in time, and then aborts as a whole.
+   */
   isolateHeapMb?: number | undefined;
   /** An event loop that did nothing for so long is blocked: told in the log, with what blocks it, and ended if isolated. Default 5,000. 0: not watched. */
   blockedMs?: number | undefined;
