@@ -6,6 +6,8 @@ import { pending, rehearseVersion } from './changesets.ts';
 import { layerViolations } from './layers.ts';
 import { attw, consume, contents, pack, publint, published } from './published.ts';
 import { staleSamples } from './samples.ts';
+import { pythonProject } from './scaffold-python.ts';
+import { typescriptProject } from './scaffold-typescript.ts';
 import { faults, runSteps, type Step } from './steps.ts';
 import { onPath, TOOLCHAINS } from './suites.ts';
 import { NONE, plainLine, type Totals } from './totals.ts';
@@ -20,6 +22,8 @@ async function checked(): Promise<Totals> {
   // The longest first: two at a time then end together.
   return runSteps([
     { name: 'packages: install, import, type-check', run: () => consume(tarballs) },
+    { name: 'a new project in TypeScript', run: () => typescriptProject(tarballs) },
+    ...(onPath('python3') ? [{ name: 'a new project in Python', run: () => pythonProject(tarballs) }] : []),
     { name: 'packages: types (attw)', run: () => attw(tarballs) },
     { name: 'packages: manifests (publint)', run: () => publint(tarballs) },
     { name: 'packages: contents', run: () => contents(tarballs) },

@@ -136,10 +136,17 @@ export async function runBuilt(program: string, args: readonly string[], also: r
   process.exitCode = code;
 }
 
+const folders: string[] = [];
+
 /** A folder of its own outside of the workspace, which is removed when this process ends, however it ends. */
 export function temporary(name: string): string {
   const folder = mkdtempSync(join(tmpdir(), `parley-${name}-`));
-  process.on('exit', () => rmSync(folder, { recursive: true, force: true }));
+  if (folders.length === 0) {
+    process.on('exit', () => {
+      for (const one of folders) rmSync(one, { recursive: true, force: true });
+    });
+  }
+  folders.push(folder);
   return folder;
 }
 

@@ -8,7 +8,12 @@ import { createProject, LANGUAGES, type Language } from './project.ts';
 
 const NEXT: Readonly<Record<Language, string[]>> = {
   typescript: ['npm install', 'npm test', 'npm start -- --text'],
-  python: ['docker compose up --build'],
+  python: [
+    'python -m venv .venv && . .venv/bin/activate',
+    "pip install -e '.[test]'",
+    'pytest',
+    'docker compose up --build',
+  ],
 };
 
 new Command('create-parley')

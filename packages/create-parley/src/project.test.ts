@@ -61,6 +61,7 @@ test('a project in TypeScript has what a project needs, under its own name', () 
     'desk-test.ts',
     'desk.ts',
     'package.json',
+    'tsconfig.json',
   ]);
   const texts = files.map((file) => readFileSync(join(folder, file), 'utf8')).join('\n');
   expect(texts).not.toContain('{{');

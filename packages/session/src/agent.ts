@@ -1,6 +1,7 @@
 // What an application author begins with.
 
 import { LIMITS, NAME_PATTERN, ParleyError, type SchemaLike, type SessionDeclaration } from '@parley/core';
+import type { AgentStatus } from './agent-parts.ts';
 import { type AgentCall, AgentCalls, type JoinedCall } from './call.ts';
 import type { Context } from './context.ts';
 import { declaredOn } from './decorators.ts';
@@ -15,7 +16,7 @@ import type { Parsed, Unparsed } from './schema.ts';
 import { serveUntilSignal } from './serve.ts';
 import { defineSession, type SessionDefinition, type SessionHandler, type SessionOptions } from './session-options.ts';
 import { type AgentOptions, settle } from './settings.ts';
-import { type AgentStatus, AgentWorker } from './worker.ts';
+import { AgentWorker } from './worker.ts';
 
 /** A running agent. */
 export interface AgentHandle {
@@ -188,6 +189,18 @@ export class Agent {
    */
   join(call: AgentCall): Promise<JoinedCall> {
     return this.#calls.join(call);
+  }
+
+  /**
+   * The call that it is in, or null.
+   *
+   * @example
+   * // In `onNotice` of a launcher: a goodbye that is heard, and then the end.
+   * await support.joined?.session.say('We have to stop here. Goodbye!');
+   * await support.joined?.leave('goodbye');
+   */
+  get joined(): JoinedCall | null {
+    return this.#calls.joined;
   }
 
   /** Resolves when the call that it joined has ended. @throws ParleyError the error that it ended with. */

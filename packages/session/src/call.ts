@@ -5,7 +5,7 @@ import type { EventRecord } from '@parley/core';
 import type { FrameSocket } from '@parley/transport';
 import { checkCall } from './launcher/start-request.ts';
 import type { RealtimeSession } from './realtime-session.ts';
-import type { AgentParts } from './worker.ts';
+import type { AgentParts } from './agent-parts.ts';
 
 /** A call that an agent can join. */
 export interface AgentCall {
@@ -138,6 +138,11 @@ export class AgentCalls {
     } finally {
       this.#joining = false;
     }
+  }
+
+  /** The call that it is in. */
+  get joined(): JoinedCall | null {
+    return this.#over ? null : this.#joined;
   }
 
   async finish(): Promise<void> {

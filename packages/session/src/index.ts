@@ -1,7 +1,7 @@
 // an agent, its sessions and its functions
 export { Agent, type AgentHandle, type ServeOptions } from './agent.ts';
 export type { AgentOptions } from './settings.ts';
-export type { AgentStatus } from './worker.ts';
+export type { AgentStatus } from './agent-parts.ts';
 export type {
   SemanticVadOptions,
   ServerVadOptions,

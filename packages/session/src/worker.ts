@@ -18,44 +18,19 @@ import {
   type LinkPeer,
   type LinkTerms,
 } from '@parley/transport';
-import type { Call, CallOptions, Context } from './context.ts';
-import { type Execution, Executions } from './executions.ts';
-import type { FunctionDefinition, FunctionRef } from './functions.ts';
-import { payloadText } from './json.ts';
+import type { AgentParts, AgentStatus } from './agent-parts.ts';
+import { contextOf } from './execution-context.ts';
+import { Executions } from './executions.ts';
 import { type Log, withFields } from './log.ts';
 import { Outbox } from './outbox.ts';
-import { callFrame } from './realtime-session.ts';
 import { Requests } from './requests.ts';
 import { Results } from './results.ts';
-import type { SessionDefinition } from './session-options.ts';
 import { Sessions } from './sessions.ts';
 import type { WorkerSettings } from './settings.ts';
 import { Threads } from './threads.ts';
 import { SDK } from './version.ts';
 
-export interface AgentParts {
-  name: string;
-  sessions: ReadonlyMap<string, SessionDefinition>;
-  functions: ReadonlyMap<string, FunctionDefinition>;
-  /** Sessions that this process holds, where that is more than the handlers which run here. */
-  sessionLoad?: () => number;
-}
-
-export interface AgentStatus {
-  phase: 'connecting' | 'serving' | 'draining' | 'stopped';
-  /** The link's id at the control plane, or null while there is none. */
-  linkId: string | null;
-  /** Executions without a result. */
-  executions: number;
-  /** Results that the control plane has not confirmed. */
-  unconfirmed: number;
-  /** Handlers that run. */
-  sessions: number;
-}
-
 type Phase = 'serving' | 'draining' | 'stopping' | 'stopped';
-
-const NOTE_CHARS_MAX = 4096;
 
 export class AgentWorker implements LinkPeer {
   readonly #agent: AgentParts;
@@ -105,7 +80,14 @@ export class AgentWorker implements LinkPeer {
         functions: agent.functions,
         threads: this.#threads,
         results: this.#results,
-        contextOf: (execution) => this.#contextOf(execution),
+        contextOf: (execution) =>
+          contextOf(execution, {
+            agent: agent.name,
+            outbox: this.#outbox,
+            requests: this.#requests,
+            executions: this.#executions,
+            log: this.#log,
+          }),
         accepted: ({ dispatch, over }) =>
           this.#say({ type: 'execution.accepted', execution_id: dispatch.execution_id }, over),
         changed,
@@ -314,39 +296,5 @@ export class AgentWorker implements LinkPeer {
   #say(frame: AgentFrame, over: LinkConnection | null): LinkConnection | null {
     const connection = this.#outbox.route(over);
     return connection?.send(JSON.stringify(frame)) ? connection : null;
-  }
-
-  #contextOf(execution: Execution): Context {
-    const { dispatch, over, abort } = execution;
-    const { execution_id } = dispatch;
-    const log = withFields(this.#log, { execution_id, function: dispatch.function });
-    const call = async (target: string | FunctionRef, input?: unknown, options: CallOptions = {}): Promise<unknown> =>
-      this.#executions.waitingFor(
-        execution,
-        this.#requests.send(
-          { ...callFrame(this.#agent.name, target, input), parent_execution_id: execution_id },
-          { over, signal: options.signal ? AbortSignal.any([abort.signal, options.signal]) : abort.signal },
-        ),
-      );
-    return {
-      executionId: execution_id,
-      workflowId: dispatch.workflow_id,
-      sessionId: dispatch.session_id,
-      parentExecutionId: dispatch.parent_execution_id,
-      signal: abort.signal,
-      // One function answers both signatures of Call: a reference is a target with types.
-      call: call as Call,
-      note: (text, data) => {
-        payloadText(data, 'the data of a note', 'invalid_argument');
-        const note: AgentFrame = { type: 'execution.note', execution_id, text: text.slice(0, NOTE_CHARS_MAX) };
-        try {
-          this.#outbox.post(data === undefined ? note : { ...note, data }, over);
-        } catch (error) {
-          // A note is not worth the execution that it is about.
-          log.warn('a note was lost', { message: ParleyError.from(error).message });
-        }
-      },
-      log,
-    };
   }
 }

@@ -24,10 +24,11 @@ export async function connectLauncher(launcher: AgentLauncher, options: AgentOpt
     const handler = definition.handler ? (session: RealtimeSession) => launched(launcher, key, session) : null;
     wrapped.set(key, { declaration: definition.declaration, handler });
   }
-  const { maxConcurrentSessions, log, clock } = launcher.settings;
+  const { maxConcurrentSessions, log, clock, drainMs, closeMs } = launcher.settings;
   const worker = new AgentWorker(
     { name, sessions: wrapped, functions, sessionLoad: () => launcher.status.active },
-    settle({ log, clock, ...options, sessionsMax: maxConcurrentSessions }),
+    // A drain ends with the launcher's sessions: the link must outlast what they may take.
+    settle({ log, clock, drainMs: drainMs + 2 * closeMs + 1_000, ...options, sessionsMax: maxConcurrentSessions }),
   );
   const stopped = worker.run();
   // Whoever looks at `stopped` or `ready` sees the error; nobody has to.

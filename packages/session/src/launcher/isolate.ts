@@ -98,6 +98,8 @@ function take(order: IsolateOrder): void {
 if (parentPort) parentPort.on('message', take);
 else {
   process.on('message', take);
+  // A terminal, and a service manager, signal the whole group. Its launcher drains then, and tells it what to do.
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => undefined);
   // Without its launcher nobody would end it.
   process.on('disconnect', () => process.exit(1));
 }

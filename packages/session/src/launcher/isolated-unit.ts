@@ -1,6 +1,7 @@
 // Runs one session in a thread or a process of its own.
 //
-// P1  A crash, a blocked event loop or a full heap ends the one session that it is in.
+// P1  A crash or a blocked event loop ends the one session that it is in, and so does a full heap of a process. A thread
+//     that fills its heap too fast for Node to stop it takes the process with it.
 // P2  Whoever does not end when told to is ended: a thread and a process can be, a function cannot.
 
 import { type ChildProcess, fork } from 'node:child_process';
@@ -40,6 +41,8 @@ interface Hearing {
 
 // Beside this file: TypeScript where this is, as Node runs it, and JavaScript once it was built.
 const ENTRY = new URL(import.meta.url.endsWith('.ts') ? './isolate.ts' : './isolate.js', import.meta.url);
+/** What clients may send between two signs of life: past it they are not read until the next one. */
+const UNHEARD_BYTES_MAX = 16 * 1024 * 1024;
 /** A blocked loop is known by so many signs of life that did not come. */
 const SIGNS = 4;
 
@@ -51,6 +54,7 @@ export class IsolatedUnit implements Unit {
   readonly #ended = Promise.withResolvers<UnitEnd>();
   readonly #clients = new Map<number, FrameSocket>();
   #attached = 0;
+  #unheardBytes = 0;
   #closing: string | null = null;
   #grace: { cancel(): void } | null = null;
   #watch: { cancel(): void } | null = null;
@@ -102,7 +106,11 @@ export class IsolatedUnit implements Unit {
     const number = ++this.#attached;
     this.#clients.set(number, client);
     this.#post({ type: 'client.attach', client: number, wantsEvents: wantsEvents(client) });
-    client.onFrame((frame) => this.#post({ type: 'client.frame', client: number, frame }));
+    client.onFrame((frame) => {
+      this.#post({ type: 'client.frame', client: number, frame });
+      this.#unheardBytes += frame.length;
+      if (this.#unheardBytes > UNHEARD_BYTES_MAX) client.pause();
+    });
     client.onClose(({ code, reason }) => {
       if (this.#clients.delete(number)) this.#post({ type: 'client.closed', client: number, code, reason });
     });
@@ -116,6 +124,8 @@ export class IsolatedUnit implements Unit {
     this.#aliveAt = this.#parts.clock.now();
     switch (report.type) {
       case 'alive':
+        if (this.#unheardBytes > UNHEARD_BYTES_MAX) for (const client of this.#clients.values()) client.resume();
+        this.#unheardBytes = 0;
         // The first sign: until then the module was being loaded, which may take its time.
         if (!this.#watch && this.#parts.blockedMs > 0) this.#look();
         return;
@@ -174,14 +184,21 @@ export class IsolatedUnit implements Unit {
 }
 
 /** The flags of this program, without those that say what it runs. */
-const FLAGS = process.execArgv.filter((flag) => !/^(?:-e|-p|--eval|--print|--input-type|--inspect)/.test(flag));
+const FLAGS = process.execArgv.filter((flag, at, all) => {
+  // What follows these is a program of its own.
+  const evaluates = (one = ''): boolean => /^(?:-p?e|-p|--eval|--print)$/.test(one);
+  return !evaluates(flag) && !evaluates(all[at - 1]) && !/^--(?:input-type|inspect|eval|print)/.test(flag);
+});
 
 function thread({ heapMb }: IsolationParts, { report, gone }: Hearing): Place {
   const worker = new Worker(ENTRY, {
     workerData: { [ISOLATED]: true },
     execArgv: FLAGS,
     resourceLimits: { maxOldGenerationSizeMb: heapMb },
+    stdout: true,
   });
+  // As of a process: what a session prints is not the launcher's answer.
+  worker.stdout.on('data', (chunk: Buffer) => process.stderr.write(chunk));
   worker.on('message', report);
   worker.on('error', (error) => gone(crashed('thread', error)));
   worker.on('exit', (code) => gone(crashed('thread', new Error(`it ended with ${code}`))));
@@ -193,8 +210,8 @@ function processOf({ heapMb }: IsolationParts, { report, gone }: Hearing): Place
     env: { ...process.env, [ISOLATED]: '1' },
     execArgv: [...FLAGS, `--max-old-space-size=${heapMb}`],
     serialization: 'advanced',
-    // What a session prints is not the launcher's answer.
-    stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
+    // What a session prints is not the launcher's answer: it goes to stderr.
+    stdio: ['ignore', 2, 'inherit', 'ipc'],
   });
   child.on('message', (message) => report(message as IsolateReport));
   child.on('error', (error) => gone(crashed('process', error)));

@@ -12,6 +12,11 @@ export function launcherOf(options: Partial<AgentLauncherOptions> = {}): AgentLa
         return await agent.finish();
       }
       session.active();
+      // As the machine does it that has no memory left.
+      if (callId === 'killed') process.kill(process.pid, 'SIGKILL');
+      if (callId === 'hoards') hoard();
+      // Its answer is the launcher's stdout.
+      if (callId === 'prints') console.log('printed in isolation');
       if (callId === 'crashes') {
         setTimeout(() => {
           throw new Error('thrown where nobody catches');
@@ -23,10 +28,22 @@ export function launcherOf(options: Partial<AgentLauncherOptions> = {}): AgentLa
       await new Promise((resolve) => session.signal.addEventListener('abort', resolve));
     },
     module: new URL(import.meta.url),
+    onEntry: ({ type }) => {
+      throw new Error(`no room for ${type}`);
+    },
     blockedMs: 3_000,
     closeMs: 500,
     ...options,
   });
+}
+
+function hoard(): void {
+  const kept: unknown[] = [];
+  const more = (): void => {
+    for (let at = 0; at < 100_000; at += 1) kept.push({ at });
+    setImmediate(more);
+  };
+  more();
 }
 
 function blockFor(ms: number): void {

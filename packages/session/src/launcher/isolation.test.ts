@@ -6,14 +6,14 @@ import { memorySocketPair } from '@parley/transport';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { launcherOf } from './isolation.test.fixture.ts';
 import { collected } from './launcher.test.support.ts';
-import type { Isolation } from './options.ts';
+import type { AgentLauncherOptions, Isolation } from './options.ts';
 
 // As it was built: a thread loads the program as Node does.
 const MODULE = new URL('../../dist/launcher/isolation.test.fixture.js', import.meta.url);
 
-function isolated(isolation: Isolation) {
+function isolated(isolation: Isolation, options: Partial<AgentLauncherOptions> = {}) {
   const { log, lines } = collected();
-  const launcher = launcherOf({ isolation, module: MODULE, log });
+  const launcher = launcherOf({ isolation, module: MODULE, log, ...options });
   onTestFinished(() => launcher.stop());
   return { launcher, lines };
 }
@@ -50,6 +50,16 @@ describe.each(['worker', 'process'] as const)('in a %s', (isolation) => {
     expect(neighbour?.status).toBe('active');
   });
 
+  test('every entry of the log is told in there, and what it throws ends nothing', async () => {
+    const { launcher, lines } = isolated(isolation);
+    const session = await launcher.launch({ callId: 'talks' });
+    await session.active;
+    await expect
+      .poll(() => lines.find(({ message }) => message === 'onEntry failed')?.fields['type'])
+      .toBe('session.created');
+    expect(session.status).toBe('active');
+  });
+
   test('what joinCall throws is told across', async () => {
     const { launcher } = isolated(isolation);
     const session = await launcher.launch({ callId: 'throws' });
@@ -76,6 +86,49 @@ describe.each(['worker', 'process'] as const)('in a %s', (isolation) => {
     expect(session).toMatchObject({ status: 'ended', reason: 'client_left' });
     expect(session.report()).toMatchObject({ turns: 1, responses: 1 });
   });
+});
+
+test('a full heap ends the process that it is in, and its neighbour goes on', async () => {
+  const { launcher } = isolated('process', { isolateHeapMb: 64 });
+  const [hoards, neighbour] = await Promise.all([
+    launcher.launch({ callId: 'hoards' }),
+    launcher.launch({ callId: 'stays' }),
+  ]);
+  await neighbour?.active;
+  await hoards?.finished;
+  expect(hoards?.toJSON()).toMatchObject({ status: 'failed', error: { code: 'internal' } });
+  expect(hoards?.error?.message).toMatch(/memory|SIGABRT|SIGTRAP|134/);
+  expect(neighbour?.status).toBe('active');
+});
+
+test('a process that is killed is its own session, and no other', async () => {
+  const { launcher } = isolated('process');
+  const [killed, neighbour] = await Promise.all([
+    launcher.launch({ callId: 'killed' }),
+    launcher.launch({ callId: 'stays' }),
+  ]);
+  await neighbour?.active;
+  await killed?.finished;
+  expect(killed?.error?.message).toBe('the process of this session crashed: it ended with SIGKILL');
+  expect(neighbour?.status).toBe('active');
+});
+
+test.for(['worker', 'process'] as const)('what a session prints in a %s goes to stderr', async (isolation) => {
+  const program = `
+    import { launcherOf } from ${JSON.stringify(MODULE.href)};
+    const launcher = launcherOf({ isolation: '${isolation}' });
+    await (await launcher.launch({ callId: 'prints' })).active;
+    await launcher.stop();`;
+  const child = spawn(process.execPath, ['--input-type=module', '-e', program], {
+    cwd: fileURLToPath(new URL('../..', import.meta.url)),
+  });
+  let out = '';
+  let err = '';
+  child.stdout.on('data', (chunk: Buffer) => (out += chunk.toString()));
+  child.stderr.on('data', (chunk: Buffer) => (err += chunk.toString()));
+  await new Promise((resolve) => child.on('close', resolve));
+  expect(err).toContain('printed in isolation');
+  expect(out).toBe('');
 });
 
 test('in a shared loop the watchdog names the session that blocks it, and the place in the code', async () => {

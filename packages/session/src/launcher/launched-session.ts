@@ -2,7 +2,6 @@
 // after its end, whatever that was.
 
 import { type ErrorObject, newId, ParleyError } from '@parley/core';
-import type { Clock } from '@parley/transport';
 import type { CallMetrics, CallMetricsReport } from './call-metrics.ts';
 import type { Start } from './start-request.ts';
 
@@ -34,7 +33,6 @@ const OVER: ReadonlySet<LaunchStatus> = new Set(['ended', 'failed']);
 
 /** What a launcher does for its sessions. */
 export interface SessionOwner {
-  clock: Clock;
   placeOf(session: LaunchedSession): number | null;
   close(session: LaunchedSession, reason: string): void;
 }

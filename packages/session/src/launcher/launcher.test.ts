@@ -166,6 +166,23 @@ test('an agent that is alone in its call is warned, and then the call ends', asy
   expect(session).toMatchObject({ status: 'ended', reason: 'idle_timeout' });
 });
 
+test('of a short time a warning takes the second half, and not all of it', async () => {
+  const notices: Notice[] = [];
+  const { launcher, clock } = launcherOf({
+    agentIdleTimeoutMs: 4_000,
+    warningMs: 10_000,
+    onNotice: (_agent, notice) => void notices.push(notice),
+  });
+  await (await launcher.launch()).active;
+  clock.advance(1_999);
+  await settled();
+  expect(notices).toEqual([]);
+  clock.advance(1);
+  await settled();
+  expect(notices).toEqual([{ reason: 'idle_timeout', leftMs: 2_000 }]);
+  await launcher.stop();
+});
+
 test('an idle timeout of 0 lets an agent be alone for ever', async () => {
   const { launcher, clock } = launcherOf({ agentIdleTimeoutMs: 0 });
   const session = await launcher.launch();
@@ -213,6 +230,7 @@ test('a session that ignores its end is given up, and says so', async () => {
   await session.finished;
   expect(session.status).toBe('ended');
   expect(lines.some(({ message }) => message.startsWith('joinCall did not end'))).toBe(true);
+  expect(launcher.status).toMatchObject({ active: 0, totalEnded: 1, totalAbandoned: 1 });
 });
 
 test('a drain starts nothing, tells every session how long it has, and closes what is left at the deadline', async () => {
@@ -321,6 +339,42 @@ test('a start with the key of an earlier one is the earlier one', async () => {
   await launcher.stop();
 });
 
+test('a start that ended at once, and is not kept, gives its key back', async () => {
+  const { launcher } = launcherOf({
+    retainMax: 0,
+    configure: () => {
+      throw new Error('no such voice');
+    },
+  });
+  const first = await launcher.launch({ idempotencyKey: 'k1' });
+  expect(first.status).toBe('failed');
+  const second = await launcher.launch({ idempotencyKey: 'k1' });
+  expect(second.id).not.toBe(first.id);
+});
+
+test('a session that comes into its call while it drains is told the time that is left of it', async () => {
+  const joined = Promise.withResolvers<void>();
+  const notices: Notice[] = [];
+  const { launcher, clock } = launcherOf({
+    joinCall: async (_agent, _type, _id, session) => {
+      await joined.promise;
+      await stays(session);
+    },
+    onNotice: (_agent, notice) => void notices.push(notice),
+  });
+  const session = await launcher.launch();
+  await settled();
+  const drained = launcher.drain(8_000);
+  clock.advance(3_000);
+  joined.resolve();
+  await session.active;
+  await settled();
+  expect(notices.at(-1)).toEqual({ reason: 'draining', leftMs: 5_000 });
+  clock.advance(5_000);
+  await drained;
+  expect(session).toMatchObject({ status: 'ended', reason: 'draining' });
+});
+
 test('what ended can be read for a while, and the oldest goes first', async () => {
   const { launcher, clock } = launcherOf({ retainMs: 60_000, retainMax: 2, joinCall: () => undefined });
   const sessions = [];
@@ -350,6 +404,8 @@ test.for([
   [{ maxSessionsPerCall: -1 }, 'maxSessionsPerCall must be a whole number of at least 1, got -1'],
   [{ agentIdleTimeoutMs: -1 }, 'agentIdleTimeoutMs must be a whole number of at least 0, got -1'],
   [{ maxSessionDurationMs: 0.5 }, 'maxSessionDurationMs must be a whole number of at least 1, got 0.5'],
+  [{ drainMs: 2 ** 31 }, 'drainMs must be at most 2147483647, got 2147483648'],
+  [{ maxSessionDurationMs: 2 ** 31 }, 'maxSessionDurationMs must be at most 2147483647'],
   [{ isolation: 'fibre' as 'shared' }, "isolation must be 'shared', 'worker' or 'process', got fibre"],
 ] as const)('a launcher with %j is refused', ([options, message]) => {
   expect(() => new AgentLauncher({ createAgent: newAgent, joinCall: () => undefined, ...options })).toThrow(message);

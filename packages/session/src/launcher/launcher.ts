@@ -4,37 +4,23 @@
 // P2  A session that ended can be read for a while, with why it did.
 // P3  Draining starts nothing, tells every session how long it has, and closes what is left at the deadline.
 
-import { pathToFileURL } from 'node:url';
-import { type EventRecord, ParleyError } from '@parley/core';
+import { ParleyError } from '@parley/core';
 import type { FrameSocket } from '@parley/transport';
 import type { Agent } from '../agent.ts';
-import { type CallHost, partsOf } from '../call.ts';
-import { type Log, withFields } from '../log.ts';
+import type { CallHost } from '../call.ts';
+import type { Log } from '../log.ts';
 import { compileType, type Type } from '../schema.ts';
-import { Admission, type Waiting } from './admission.ts';
-import { CallMetrics } from './call-metrics.ts';
-import { LaunchedSession } from './launched-session.ts';
-import { type AgentLauncherOptions, type LauncherSettings, settleLauncher } from './options.ts';
+import { Admission } from './admission.ts';
+import { Agents } from './agents.ts';
 import { declareLauncher } from './isolated.ts';
-import { IsolatedUnit } from './isolated-unit.ts';
-import { SharedUnit } from './shared-unit.ts';
-import { checkedStart, type Start, type StartRequest } from './start-request.ts';
-import type { Unit, UnitEnd, UnitOrder, UnitPorts } from './unit.ts';
-import { Vigil } from './vigil.ts';
-import { WarmPool } from './warm-pool.ts';
-
-/** A session with what the launcher needs for it. */
-interface Held {
-  readonly session: LaunchedSession;
-  readonly start: Start;
-  readonly waiting: Waiting;
-  /** Where the call is held instead of here. */
-  readonly host: CallHost | undefined;
-  unit: Unit | null;
-  vigil: Vigil | null;
-  /** The time until it must have a place, and then be in its call. */
-  timer: { cancel(): void } | null;
-}
+import { Launch, type LaunchPorts } from './launch.ts';
+import type { LaunchedSession } from './launched-session.ts';
+import { type AgentLauncherOptions, type LauncherSettings, settleLauncher } from './options.ts';
+import { Roster } from './roster.ts';
+import { checkedStart, type StartRequest } from './start-request.ts';
+import type { Unit, UnitOrder, UnitPorts } from './unit.ts';
+import { Units } from './units.ts';
+import type { Notice } from './vigil.ts';
 
 /** What a launcher can be asked for at any time. */
 export interface LauncherStatus {
@@ -48,6 +34,8 @@ export interface LauncherStatus {
   totalFailed: number;
   totalEnded: number;
   totalRefused: number;
+  /** Sessions whose `joinCall` did not end when it was told to, and may still run. */
+  totalAbandoned: number;
   warmAgents: number;
 }
 
@@ -70,30 +58,22 @@ export interface LauncherStatus {
  */
 export class AgentLauncher {
   readonly #options: AgentLauncherOptions;
-  #settings: LauncherSettings;
-  readonly #admission: Admission;
-  readonly #pool: WarmPool<Agent>;
+  readonly #settings: LauncherSettings;
   readonly #input: Type | null;
-  readonly #held = new Map<string, Held>();
-  readonly #retained = new Map<string, LaunchedSession>();
-  readonly #keys = new Map<string, Promise<LaunchedSession>>();
-  /** The key that a session was started with. */
-  readonly #keyOf = new Map<string, string>();
-  /** When an ended session is forgotten. */
-  readonly #retention = new Map<string, { cancel(): void }>();
-  readonly #counts = { started: 0, failed: 0, ended: 0, refused: 0 };
-  readonly #idle = new Set<() => void>();
-  /** Among the launchers of this thread. */
-  readonly #number: number;
+  readonly #admission: Admission;
+  readonly #agents: Agents;
+  readonly #units: Units;
+  readonly #roster: Roster;
+  readonly #counts = { started: 0, failed: 0, ended: 0, refused: 0, abandoned: 0 };
   #phase: LauncherStatus['phase'] = 'new';
   #warmedUp = false;
   #warming: Promise<void> | null = null;
-  #probe: Agent | null = null;
-  #simulator: Promise<{ url: string; release: () => void }> | null = null;
+  /** When what is left will be closed, once it drains. */
+  #deadlineAt = 0;
 
   /** @throws ParleyError `invalid_argument` naming the option. */
   constructor(options: AgentLauncherOptions) {
-    this.#number = declareLauncher(this);
+    const number = declareLauncher(this);
     const settings = settleLauncher(options);
     this.#options = options;
     this.#settings = settings;
@@ -103,13 +83,9 @@ export class AgentLauncher {
       perCallMax: settings.maxSessionsPerCall,
       queueMax: settings.queueMax,
     });
-    this.#pool = new WarmPool({
-      size: settings.isolation === 'shared' ? settings.warmAgents : 0,
-      configurationsMax: settings.warmConfigurationsMax,
-      make: (configuration) => this.#make({ configuration, session: null }),
-      drop: () => undefined,
-      log: settings.log,
-    });
+    this.#agents = new Agents(settings);
+    this.#units = new Units(settings, this.#agents, number);
+    this.#roster = new Roster(settings);
   }
 
   get settings(): Readonly<LauncherSettings> {
@@ -123,11 +99,11 @@ export class AgentLauncher {
 
   /** Logs there from now on, where no log was given. */
   logTo(log: Log): void {
-    if (!this.#options.log) this.#settings = { ...this.#settings, log };
+    if (!this.#options.log) this.#settings.log = log;
   }
 
   get status(): LauncherStatus {
-    const { started, failed, ended, refused } = this.#counts;
+    const { started, failed, ended, refused, abandoned } = this.#counts;
     return {
       phase: this.#phase,
       warmedUp: this.#warmedUp,
@@ -138,7 +114,8 @@ export class AgentLauncher {
       totalFailed: failed,
       totalEnded: ended,
       totalRefused: refused,
-      warmAgents: this.#pool.size,
+      totalAbandoned: abandoned,
+      warmAgents: this.#agents.ready,
     };
   }
 
@@ -156,9 +133,10 @@ export class AgentLauncher {
   async start(): Promise<void> {
     this.#checkOpen();
     this.#phase = 'running';
-    this.#warming ??= this.#warm();
+    this.#warming ??= this.#agents.warm();
     try {
       await this.#warming;
+      this.#warmedUp = true;
     } catch (error) {
       this.#warming = null;
       throw error;
@@ -166,9 +144,8 @@ export class AgentLauncher {
   }
 
   /** An agent that is in no call: what it declares is what this launcher offers. */
-  async probe(): Promise<Agent> {
-    this.#probe ??= await this.#make({ configuration: this.#settings.warmConfigurations?.[0], session: null });
-    return this.#probe;
+  probe(): Promise<Agent> {
+    return this.#agents.probe();
   }
 
   /**
@@ -180,64 +157,58 @@ export class AgentLauncher {
   launch(request: StartRequest = {}): Promise<LaunchedSession> {
     const { idempotencyKey } = request;
     if (idempotencyKey === undefined) return this.#launch(request);
-    const known = this.#keys.get(idempotencyKey);
-    if (known) return known;
-    const launched = this.#launch(request);
-    this.#keys.set(idempotencyKey, launched);
-    launched.then(
-      ({ id }) => this.#keyOf.set(id, idempotencyKey),
-      // A start that was refused began nothing, so the next one with this key is a new try.
-      () => this.#keys.delete(idempotencyKey),
-    );
-    return launched;
+    return this.#roster.once(idempotencyKey, () => this.#launch(request));
   }
 
   /** The same for a session that somebody else keeps, with its id. */
-  async launchAt(host: CallHost, request: StartRequest, id: string): Promise<LaunchedSession> {
+  launchAt(host: CallHost, request: StartRequest, id: string): Promise<LaunchedSession> {
     return this.#launch(request, host, id);
   }
 
   /** A session that runs, waits, or ended not long ago. */
   get(id: string): LaunchedSession | undefined {
-    return this.#held.get(id)?.session ?? this.#retained.get(id);
+    return this.#roster.session(id);
   }
 
   /** All of them, in the order of their starts. */
   list(filter: { callId?: string; status?: string } = {}): LaunchedSession[] {
-    const all = [...this.#retained.values(), ...[...this.#held.values()].map(({ session }) => session)];
-    return all
-      .filter(({ callId, status }) => (filter.callId ?? callId) === callId && (filter.status ?? status) === status)
-      .sort((a, b) => a.startedAt.getTime() - b.startedAt.getTime());
+    return this.#roster
+      .sessions()
+      .filter(({ callId, status }) => (filter.callId ?? callId) === callId && (filter.status ?? status) === status);
   }
 
   /** Gives a client a place in a session's call: a socket that speaks OpenAI Realtime. @throws ParleyError. */
   attach(id: string, client: FrameSocket): void {
-    const held = this.#held.get(id);
-    if (!held?.unit) {
-      const status = this.get(id)?.status;
-      throw status === undefined
-        ? new ParleyError('not_found', `no session ${id}`)
-        : new ParleyError('failed_precondition', `session ${id} is ${status}`, { retryable: status === 'queued' });
-    }
-    held.unit.attach(client);
+    const launch = this.#roster.launch(id);
+    if (launch) return launch.attach(client);
+    const status = this.get(id)?.status;
+    throw status === undefined
+      ? new ParleyError('not_found', `no session ${id}`)
+      : new ParleyError('failed_precondition', `session ${id} is ${status}`, { retryable: false });
+  }
+
+  /** For the thread or process of one session: runs it there. */
+  isolate(order: UnitOrder, ports: UnitPorts): Unit {
+    return this.#units.here(order, ports, undefined);
   }
 
   /**
    * Starts nothing new, tells every session how long it has, and resolves when all have ended; after `drainMs` what is
-   * left is closed with the reason `draining`.
+   * left is closed with the reason `draining`. Again changes nothing, and waits for the same end.
    */
   async drain(drainMs = this.#settings.drainMs): Promise<void> {
     if (this.#phase === 'stopped') return;
-    if (this.#phase !== 'draining') {
-      this.#phase = 'draining';
-      this.#settings.log.info('draining', { sessions: this.#held.size, drain_ms: drainMs });
-      for (const held of this.#held.values()) {
-        if (!held.unit) this.#end(held, { reason: 'draining', error: drained() });
-        else held.unit.notice({ reason: 'draining', leftMs: drainMs });
-      }
+    if (this.#phase === 'draining') return this.#roster.empty();
+    const { log, clock } = this.#settings;
+    this.#phase = 'draining';
+    this.#deadlineAt = clock.now() + drainMs;
+    log.info('draining', { sessions: this.#roster.size, drain_ms: drainMs });
+    for (const launch of this.#roster.open) {
+      if (launch.waits) launch.end({ reason: 'draining', error: drained() });
+      else launch.notice({ reason: 'draining', leftMs: drainMs });
     }
-    const deadline = this.#settings.clock.after(drainMs, () => this.#closeAll('draining'));
-    await this.#empty();
+    const deadline = clock.after(drainMs, () => this.#closeAll('draining'));
+    await this.#roster.empty();
     deadline.cancel();
     this.#stopped();
   }
@@ -247,11 +218,9 @@ export class AgentLauncher {
     if (this.#phase === 'stopped') return;
     this.#phase = 'draining';
     this.#closeAll(reason);
-    await this.#empty();
+    await this.#roster.empty();
     this.#stopped();
   }
-
-  // --- starting
 
   async #launch(request: StartRequest, host?: CallHost, id?: string): Promise<LaunchedSession> {
     this.#checkOpen();
@@ -259,250 +228,55 @@ export class AgentLauncher {
     const start = this.#input ? { ...checked, input: await this.#input.parse(checked.input) } : checked;
     this.#checkOpen();
     if (this.#phase === 'new') this.#phase = 'running';
-    const metrics = new CallMetrics();
-    const session = new LaunchedSession(
-      start,
-      metrics,
-      this.#ownerOf(() => held),
-      id,
-    );
-    const held: Held = {
-      session,
-      start,
-      host,
-      waiting: { callId: start.callId, admitted: () => this.#begin(held) },
-      unit: null,
-      vigil: null,
-      timer: null,
-    };
+    const launch = new Launch(start, this.#ports, host, id);
+    let admitted = true;
     try {
-      const admitted = request.queue ? this.#admission.takeOrWait(held.waiting) : this.#admit(start.callId);
-      this.#held.set(session.id, held);
-      if (admitted) this.#begin(held);
-      else this.#queue(held);
+      if (request.queue) admitted = this.#admission.takeOrWait(launch);
+      else this.#admission.take(start.callId);
     } catch (error) {
       this.#counts.refused += 1;
       throw error;
     }
-    return session;
+    this.#roster.add(launch, request.idempotencyKey);
+    if (admitted) launch.admitted();
+    else launch.wait();
+    return launch.session;
   }
 
-  #admit(callId: string): true {
-    this.#admission.take(callId);
-    return true;
-  }
-
-  #queue(held: Held): void {
-    const { queueTimeoutMs, clock } = this.#settings;
-    held.timer = clock.after(queueTimeoutMs, () => {
-      const error = new ParleyError('deadline_exceeded', `no place became free within ${queueTimeoutMs} ms`);
-      this.#end(held, { reason: 'queue_timeout', error });
-    });
-  }
-
-  #begin(held: Held): void {
-    const { session, start } = held;
-    const { startTimeoutMs, clock, log } = this.#settings;
-    held.timer?.cancel();
-    this.#counts.started += 1;
-    session.became('starting');
-    held.timer = clock.after(startTimeoutMs, () => {
-      const error = new ParleyError('deadline_exceeded', `the agent was not in its call within ${startTimeoutMs} ms`);
-      held.unit?.close('start_timeout');
-      this.#end(held, { reason: 'start_timeout', error });
-    });
-    const order: UnitOrder = {
-      sessionId: session.id,
-      callId: start.callId,
-      callType: start.callType,
-      input: start.input,
-      metadata: start.metadata,
-      configuration: undefined,
-      provider: this.#settings.provider,
-    };
-    try {
-      order.configuration = this.#settings.configure?.(start.input, start.callType);
-      held.unit = this.#unit(order, this.#portsOf(held), held.host);
-    } catch (thrown) {
-      return this.#end(held, { reason: 'failed', error: ParleyError.from(thrown) });
-    }
-    log.info('session starting', { session_id: session.id, call_id: start.callId });
-    void held.unit.ended.then((end) => this.#end(held, end));
-  }
-
-  #unit(order: UnitOrder, ports: UnitPorts, host: CallHost | undefined): Unit {
-    const { isolation, isolateHeapMb: heapMb, blockedMs, closeMs, clock } = this.#settings;
-    // What a control plane keeps comes over this process's link.
-    if (isolation === 'shared' || host) return this.#shared(order, ports, host);
-    const parts = {
-      kind: isolation,
-      module: this.#module(),
-      launcher: this.#settings.module === undefined ? this.#number : 0,
-      heapMb,
-      blockedMs,
-      closeMs,
-      clock,
-      simulatorUrl: this.#simulatorUrl(),
-    };
-    return new IsolatedUnit(order, parts, ports);
-  }
-
-  /** The simulator of isolated sessions, where their agents need one and the environment names none. */
-  async #simulatorUrl(): Promise<string | undefined> {
-    if (process.env['PARLEY_SIMULATOR_URL']) return undefined;
-    const providers = [...partsOf(await this.probe()).sessions.values()].map(({ declaration }) => declaration.provider);
-    if ((this.#settings.provider ?? 'simulator') !== 'simulator') return undefined;
-    if (this.#settings.provider === undefined && !providers.includes('simulator')) return undefined;
-    this.#simulator ??= import('../local/local-model.ts').then(({ leaseSimulator }) => leaseSimulator(process.env));
-    return `${(await this.#simulator).url}/v1`;
-  }
-
-  /** For the thread or process of one session: runs it there. */
-  isolate(order: UnitOrder, ports: UnitPorts): Unit {
-    return this.#shared(order, ports, undefined);
-  }
-
-  #module(): string {
-    const module = this.#settings.module ?? process.argv[1];
-    if (module === undefined) {
-      throw new ParleyError('failed_precondition', 'isolation needs `module`: the file that makes this launcher');
-    }
-    const url = module instanceof URL || URL.canParse(module) ? new URL(module) : pathToFileURL(module);
-    return url.href;
-  }
-
-  #shared(order: UnitOrder, ports: UnitPorts, host: CallHost | undefined): Unit {
-    const { joinCall, onNotice, closeMs, clock, leaseModel } = this.#settings;
-    return new SharedUnit(
-      order,
-      {
-        joinCall,
-        onNotice,
-        closeMs,
-        clock,
-        leaseModel,
-        host,
-        agentFor: async ({ configuration }, context) =>
-          this.#pool.take(configuration) ?? this.#make({ configuration, session: context }),
-      },
-      ports,
-    );
-  }
-
-  #portsOf(held: Held): UnitPorts {
-    const { session } = held;
-    const { agentIdleTimeoutMs: idleMs, maxSessionDurationMs: durationMs, warningMs, clock, log } = this.#settings;
+  get #ports(): LaunchPorts {
     return {
-      log: withFields(log, { call_id: session.callId }),
-      active: () => {
-        if (session.status !== 'starting') return;
-        held.timer?.cancel();
-        session.became('active');
-        log.info('session active', { session_id: session.id });
-        held.vigil = new Vigil(
-          // Who is in a call that is held elsewhere is known there.
-          { idleMs: held.host ? 0 : idleMs, durationMs, warningMs },
-          {
-            clock,
-            notice: (notice) => {
-              log.info('session warned', { session_id: session.id, reason: notice.reason, left_ms: notice.leftMs });
-              held.unit?.notice(notice);
-            },
-            expired: (reason) => this.#close(held, reason),
-          },
-        );
-        if (this.#phase === 'draining') held.unit?.notice({ reason: 'draining', leftMs: this.#settings.drainMs });
-      },
-      presence: (what) => {
-        if (what === 'joined') held.vigil?.joined();
-        else if (what === 'left') held.vigil?.left();
-        else held.vigil?.touch();
-      },
-      entry: (entry: EventRecord) => session.metrics.event(entry),
-      metrics: (report) => session.metrics.reported(report),
+      settings: this.#settings,
+      units: this.#units,
+      placeOf: (waiting) => this.#admission.placeOf(waiting),
+      began: () => void (this.#counts.started += 1),
+      abandoned: () => void (this.#counts.abandoned += 1),
+      ended: (launch) => this.#ended(launch),
+      notice: () => this.#notice(),
     };
   }
 
-  async #make(request: Parameters<AgentLauncherOptions['createAgent']>[0]): Promise<Agent> {
-    const agent = await this.#settings.createAgent(request);
-    partsOf(agent);
-    await this.#settings.warmUp?.(agent);
-    return agent;
-  }
-
-  async #warm(): Promise<void> {
-    const { warmConfigurations = [this.#settings.configure?.(undefined, 'default')] } = this.#settings;
-    await this.probe();
-    await Promise.all(warmConfigurations.map((configuration) => this.#pool.warm(configuration)));
-    this.#warmedUp = true;
-  }
-
-  // --- ending
-
-  #ownerOf(held: () => Held) {
-    return {
-      clock: this.#settings.clock,
-      placeOf: () => this.#admission.placeOf(held().waiting),
-      close: (_session: LaunchedSession, reason: string) => this.#close(held(), reason),
-    };
-  }
-
-  #close(held: Held, reason: string): void {
-    const { session, unit } = held;
-    if (session.over || session.status === 'closing') return;
-    if (!unit) return this.#end(held, { reason, error: null });
-    session.became('closing', reason);
-    held.vigil?.stop();
-    unit.close(reason);
-  }
-
-  #end(held: Held, { reason, error }: UnitEnd): void {
-    const { session, start } = held;
-    if (session.over) return;
-    const { log, clock, retainMs, retainMax } = this.#settings;
-    held.timer?.cancel();
-    held.vigil?.stop();
-    session.end(reason, error);
-    this.#counts[error ? 'failed' : 'ended'] += 1;
-    log.info('session ended', { session_id: session.id, reason, ...(error && { code: error.code }) });
-    this.#held.delete(session.id);
-    this.#retained.set(session.id, session);
-    if (this.#retained.size > retainMax) this.#forget(this.#retained.keys().next().value as string);
-    const timer = clock.after(retainMs, () => this.#forget(session.id));
-    this.#retention.set(session.id, timer);
+  #ended(launch: Launch): void {
+    this.#counts[launch.session.error ? 'failed' : 'ended'] += 1;
+    this.#roster.end(launch);
     // Last: the next one that waits begins here.
-    if (!this.#admission.leave(held.waiting)) this.#admission.release(start.callId);
-    if (this.#held.size === 0) for (const wake of this.#idle) wake();
+    if (!this.#admission.leave(launch)) this.#admission.release(launch.callId);
   }
 
-  #forget(id: string): void {
-    const key = this.#keyOf.get(id);
-    if (key !== undefined) this.#keys.delete(key);
-    this.#keyOf.delete(id);
-    this.#retained.delete(id);
-    this.#retention.get(id)?.cancel();
-    this.#retention.delete(id);
+  /** What a session is told that was on its way into its call when the drain began. */
+  #notice(): Notice | null {
+    if (this.#phase !== 'draining') return null;
+    return { reason: 'draining', leftMs: Math.max(0, this.#deadlineAt - this.#settings.clock.now()) };
   }
 
   #closeAll(reason: string): void {
-    for (const held of this.#held.values()) this.#close(held, reason);
-  }
-
-  async #empty(): Promise<void> {
-    if (this.#held.size === 0) return;
-    const { promise, resolve } = Promise.withResolvers<void>();
-    this.#idle.add(resolve);
-    await promise;
-    this.#idle.delete(resolve);
+    for (const launch of this.#roster.open) launch.close(reason);
   }
 
   #stopped(): void {
     this.#phase = 'stopped';
-    // One that did not start was told to the sessions that wanted it.
-    void this.#simulator?.then(({ release }) => release()).catch(() => undefined);
-    this.#pool.close();
-    for (const timer of this.#retention.values()) timer.cancel();
-    this.#retention.clear();
+    this.#units.close();
+    this.#agents.close();
+    this.#roster.close();
   }
 
   #checkOpen(): void {

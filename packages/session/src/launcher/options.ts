@@ -1,6 +1,6 @@
 // What a launcher can be told, with its defaults. Everything that grows has its bound here.
 
-import { ParleyError, type SchemaLike } from '@parley/core';
+import { type EventRecord, ParleyError, type SchemaLike } from '@parley/core';
 import { type Clock, systemClock } from '@parley/transport';
 import type { Agent } from '../agent.ts';
 import { type Log, stderrLog } from '../log.ts';
@@ -57,10 +57,15 @@ export interface AgentLauncherOptions {
   maxSessionsPerCall?: number | null | undefined;
   /** How long a session may last. null, the default: no limit of its own. */
   maxSessionDurationMs?: number | null | undefined;
-  /** How long before an idle timeout or the longest duration a session is told. Default 10,000. */
+  /** How long before an idle timeout or the longest duration a session is told, at most half of that. Default 10,000. */
   warningMs?: number | undefined;
   /** Is told before a session is closed, with the time that is left for a goodbye. */
   onNotice?: ((agent: Agent, notice: Notice, session: LaunchContext) => Promise<void> | void) | undefined;
+  /**
+   * Is told every entry of a session's log, for sessions that are held here; where sessions are isolated, in their thread
+   * or process. What it throws is logged and ends nothing.
+   */
+  onEntry?: ((entry: EventRecord, session: LaunchContext) => void) | undefined;
   /** Starts that wait for a place, where they ask for `queue`. Default 100. */
   queueMax?: number | undefined;
   /** How long a start waits for a place. Default 60,000. */
@@ -82,7 +87,10 @@ export interface AgentLauncherOptions {
    * the program's main module, and its launcher that was made as the same one in order.
    */
   module?: URL | string | undefined;
-  /** Mebibytes of JavaScript objects in one thread or process. Default 512. */
+  /**
+   * Mebibytes of JavaScript objects in one thread or process. Default 512. Only a process is sure to end alone when it
+   * passes it: Node cannot always stop a thread in time, and then aborts as a whole.
+   */
   isolateHeapMb?: number | undefined;
   /** An event loop that did nothing for so long is blocked: told in the log, with what blocks it, and ended if isolated. Default 5,000. 0: not watched. */
   blockedMs?: number | undefined;
@@ -113,6 +121,9 @@ const COUNTS = {
   blockedMs: { least: 0, usual: 5_000 },
 } as const;
 
+// A timer of Node is late at once past this: 24 days.
+const MOST = 0x7fffffff;
+
 const NULLABLE = ['maxSessionsPerCall', 'maxSessionDurationMs'] as const;
 
 export type LauncherSettings = AgentLauncherOptions &
@@ -128,20 +139,25 @@ export function settleLauncher(options: AgentLauncherOptions): LauncherSettings 
   for (const [name, { least, usual }] of Object.entries(COUNTS)) {
     const value = options[name as keyof typeof COUNTS] ?? usual;
     if (!Number.isInteger(value) || value < least) throw refused(name, `a whole number of at least ${least}`, value);
-    numbers[name] = value;
+    numbers[name] = bounded(name, value);
   }
   for (const name of NULLABLE) {
     const value = options[name] ?? null;
     if (value !== null && (!Number.isInteger(value) || value < 1)) {
       throw refused(name, 'a whole number of at least 1', value);
     }
-    numbers[name] = value;
+    numbers[name] = value === null ? null : bounded(name, value);
   }
   const { isolation = 'shared', log = stderrLog(), clock = systemClock } = options;
   if (!['shared', 'worker', 'process'].includes(isolation)) {
     throw refused('isolation', "'shared', 'worker' or 'process'", isolation);
   }
   return { ...options, ...(numbers as Record<keyof typeof COUNTS, number>), isolation, log, clock } as LauncherSettings;
+}
+
+function bounded(name: string, value: number): number {
+  if (value <= MOST) return value;
+  throw refused(name, `at most ${MOST}`, value);
 }
 
 function refused(name: string, rule: string, value: unknown): ParleyError {

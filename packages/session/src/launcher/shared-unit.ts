@@ -14,7 +14,7 @@ import type { AgentLauncherOptions, LaunchContext } from './options.ts';
 import type { Unit, UnitEnd, UnitOrder, UnitPorts } from './unit.ts';
 import type { Notice } from './vigil.ts';
 
-export interface SharedUnitParts extends Pick<AgentLauncherOptions, 'joinCall' | 'onNotice'> {
+export interface SharedUnitParts extends Pick<AgentLauncherOptions, 'joinCall' | 'onNotice' | 'onEntry'> {
   agentFor(order: UnitOrder, context: LaunchContext): Promise<Agent>;
   closeMs: number;
   clock: Clock;
@@ -95,7 +95,7 @@ export class SharedUnit implements Unit {
     void this.#hosted?.leave(reason);
     this.#grace = this.#parts.clock.after(this.#parts.closeMs, () => {
       this.#context.log.warn('joinCall did not end when it was told to; it is given up', { reason });
-      this.#ended.resolve({ reason, error: null });
+      this.#ended.resolve({ reason, error: null, abandoned: true });
     });
   }
 
@@ -166,6 +166,12 @@ export class SharedUnit implements Unit {
 
   #entry(entry: EventRecord): void {
     this.#ports.entry(entry);
+    try {
+      this.#parts.onEntry?.(entry, this.#context);
+    } catch (thrown) {
+      const { code, message } = ParleyError.from(thrown);
+      this.#context.log.warn('onEntry failed', { type: entry.type, code, message });
+    }
     const presence = PRESENCE[entry.type];
     if (presence) this.#ports.presence(presence);
   }

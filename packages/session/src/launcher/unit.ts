@@ -35,6 +35,8 @@ export interface UnitPorts {
 export interface UnitEnd {
   reason: string;
   error: ParleyError | null;
+  /** It did not end when it was told to, and may still run. */
+  abandoned?: true;
 }
 
 export interface Unit {

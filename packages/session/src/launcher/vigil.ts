@@ -14,6 +14,7 @@ export interface VigilLimits {
   idleMs: number;
   /** null: it may last for ever. */
   durationMs: number | null;
+  /** How long before the end it is warned; of a short time no more than the second half. */
   warningMs: number;
 }
 
@@ -26,9 +27,6 @@ export interface VigilPorts {
 interface Timer {
   cancel(): void;
 }
-
-// Node fires a longer delay at once.
-const DELAY_MAX_MS = 0x7fffffff;
 
 export class Vigil {
   readonly #limits: VigilLimits;
@@ -74,8 +72,8 @@ export class Vigil {
 
   #countDown(reason: 'idle_timeout' | 'max_duration', ms: number): Timer {
     const { clock, notice, expired } = this.#ports;
-    const warningMs = Math.min(this.#limits.warningMs, ms);
-    let timer = clock.after(Math.min(ms - warningMs, DELAY_MAX_MS), () => {
+    const warningMs = Math.min(this.#limits.warningMs, Math.floor(ms / 2));
+    let timer = clock.after(ms - warningMs, () => {
       // Set first: what the warning does may stop or touch this vigil.
       timer = clock.after(warningMs, () => expired(reason));
       notice({ reason, leftMs: warningMs });

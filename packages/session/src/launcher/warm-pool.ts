@@ -2,7 +2,6 @@
 // one configuration is never given to another, though both are of one class.
 
 import { ParleyError } from '@parley/core';
-import type { Log } from '../log.ts';
 
 export interface WarmPoolOptions<Made> {
   /** Ready agents for each configuration. 0 keeps none. */
@@ -12,7 +11,8 @@ export interface WarmPoolOptions<Made> {
   make(configuration: unknown): Promise<Made>;
   /** One that was made for nothing. */
   drop(made: Made): void;
-  log: Log;
+  /** One could not be made in advance. */
+  failed(error: { configuration: string; code: string; message: string }): void;
 }
 
 interface Shelf<Made> {
@@ -64,7 +64,7 @@ export class WarmPool<Made> {
     } catch (error) {
       // The next start of this configuration makes its own, and is told if that fails too.
       const { code, message } = ParleyError.from(error);
-      this.#options.log.warn('an agent could not be warmed', { configuration: key, code, message });
+      this.#options.failed({ configuration: key, code, message });
     }
   }
 

@@ -83,9 +83,30 @@ test('a handler answers the turns of a client, and ends the call by returning', 
   const content = [{ type: 'input_text', text: '7' }];
   client.send(JSON.stringify({ type: 'conversation.item.create', item: { type: 'message', role: 'user', content } }));
   await agent.finish();
+  expect(frames.filter((type) => type === 'session.created')).toHaveLength(1);
   expect(frames[0]).toBe('session.created');
   expect(frames).toContain('response.output_audio.delta');
   expect((await joined.ended).reason).toBe('handler_completed');
+});
+
+test('a client that takes over is greeted as the first one was, and the call goes on', async () => {
+  const agent = desk().session('voice', { provider: 'simulator', transport: 'websocket' });
+  const { until, simulator } = await held(agent);
+  await using _ = simulator;
+  await using joined = await agent.join(agent.createCall('voice', 'call-7'));
+  const [first, place] = memorySocketPair();
+  const closed = new Promise<number>((resolve) => first.onClose(({ code }) => resolve(code)));
+  first.onFrame(() => undefined);
+  joined.attach(place);
+  await until('provider.connected');
+  const [second, other] = memorySocketPair();
+  const types: string[] = [];
+  second.onFrame((frame) => types.push((JSON.parse(frame.toString()) as { type: string }).type));
+  joined.attach(other);
+  expect(await closed).toBe(4510);
+  second.send('{"type":"response.create"}');
+  await expect.poll(() => types.includes('response.done')).toBe(true);
+  expect(types.filter((type) => type === 'session.created')).toEqual(['session.created']);
 });
 
 test('a function that throws is told to the model, and the call goes on', async () => {

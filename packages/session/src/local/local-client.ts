@@ -47,19 +47,22 @@ export class LocalClient {
     });
     this.#options.attached(socket.id);
     // Frames that come before the model is there wait in the peer.
-    if (this.#media) this.#join(socket, this.#media);
-    else socket.pause();
+    if (!this.#media) return socket.pause();
+    // Whoever comes later is told what the first one was.
+    if (this.#hello) socket.send(this.#hello);
+    this.#listen(socket, this.#media);
   }
 
   connect(media: ModelMedia): void {
     this.#media = media;
+    // The first frame of the model may come with this very line: whoever is there then is told it once.
     media.onFrame((frame, kind) => {
       this.#hello ??= frame;
       this.#deliver(frame, kind);
     });
     if (!this.#socket) return;
     this.#socket.resume();
-    this.#join(this.#socket, media);
+    this.#listen(this.#socket, media);
   }
 
   /** An entry of the log, as clients of a control plane get it when they ask for them. */
@@ -76,8 +79,7 @@ export class LocalClient {
     socket?.close(code, error?.message ?? reason);
   }
 
-  #join(socket: FrameSocket, media: ModelMedia): void {
-    if (this.#hello) socket.send(this.#hello);
+  #listen(socket: FrameSocket, media: ModelMedia): void {
     socket.onFrame((frame) => this.#fromClient(socket, media, frame));
   }
 

@@ -8,7 +8,7 @@ import type { FunctionRef } from '../functions.ts';
 import { payloadText } from '../json.ts';
 import { type Log, withFields } from '../log.ts';
 import { Threads } from '../threads.ts';
-import type { AgentParts } from '../worker.ts';
+import type { AgentParts } from '../agent-parts.ts';
 
 export interface Run {
   execution_id: string;

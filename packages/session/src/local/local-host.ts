@@ -4,7 +4,7 @@ import { newId, parseDeclaration, ParleyError, type SessionDeclaration } from '@
 import { type Clock, systemClock } from '@parley/transport';
 import type { AgentCall, CallHost, CallListener, HostedCall } from '../call.ts';
 import { type Log, stderrLog } from '../log.ts';
-import type { AgentParts } from '../worker.ts';
+import type { AgentParts } from '../agent-parts.ts';
 import { leaseModel, type ModelLease } from './local-model.ts';
 import { LocalSession } from './local-session.ts';
 

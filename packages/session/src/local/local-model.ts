@@ -2,14 +2,43 @@
 // nothing: where none is named, one is started in this process.
 
 import { readFileSync } from 'node:fs';
-import { ParleyError } from '@parley/core';
-import { createModel, PROVIDER_ENVIRONMENT, providersFromEnv, type RealtimeModel, renewing } from '@parley/providers';
+import { capabilityOf, ParleyError, type SessionDeclaration, type SessionState } from '@parley/core';
+import {
+  createModel,
+  type ModelConnection,
+  PROVIDER_ENVIRONMENT,
+  providersFromEnv,
+  type RealtimeModel,
+  renewing,
+} from '@parley/providers';
 import type { Clock } from '@parley/transport';
 
 /** A model in use; whoever is done with it gives it back. */
 export interface ModelLease {
   readonly model: RealtimeModel;
   release(): void;
+}
+
+/** Connects a session's model, as it is declared and as it was changed since. */
+export function connected(
+  model: RealtimeModel,
+  { tools, enabled_tools }: SessionState,
+  declaration: SessionDeclaration,
+  call: { safety_id: string; signal: AbortSignal },
+): Promise<ModelConnection> {
+  const row = capabilityOf(declaration.provider);
+  return model.connect({
+    transport: declaration.transport,
+    model: declaration.model ?? row?.default_model ?? '',
+    voice: declaration.voice ?? row?.default_voice ?? '',
+    instructions: declaration.instructions,
+    language: declaration.language,
+    modalities: declaration.modalities,
+    tools: tools.filter((tool) => enabled_tools.includes(tool.name)),
+    turn_detection: declaration.turn_detection ?? null,
+    responder: declaration.responder,
+    ...call,
+  });
 }
 
 interface SharedSimulator {

@@ -3,9 +3,7 @@
 // control plane.
 
 import {
-  capabilityOf,
   type ErrorObject,
-  type EventOf,
   type EventRecord,
   fold,
   initialState,
@@ -24,8 +22,10 @@ import { type Log, withFields } from '../log.ts';
 import { LiveSession, type RealtimeSession } from '../realtime-session.ts';
 import type { RequestFrame } from '../requests.ts';
 import type { SessionDefinition } from '../session-options.ts';
-import type { AgentParts } from '../worker.ts';
+import type { AgentParts } from '../agent-parts.ts';
 import { LocalClient } from './local-client.ts';
+import { connected } from './local-model.ts';
+import { LocalRequests } from './local-requests.ts';
 import { LocalFunctions } from './local-functions.ts';
 
 export interface LocalSessionParts {
@@ -42,8 +42,6 @@ const LIMITS = { runningMax: 128, threadsMax: 4, threadHeapMb: 512, cancelMs: 2_
 const TURNS_MAX = 32;
 const NOTHING: MediaCounts = { user_audio_ms: 0, reply_audio_ms: 0, frames_in: 0, frames_out: 0 };
 
-type Settled = EventRecord<EventOf<'say.completed'>>;
-
 export class LocalSession {
   readonly #parts: LocalSessionParts;
   readonly #live: LiveSession;
@@ -51,7 +49,7 @@ export class LocalSession {
   readonly #client: LocalClient;
   readonly #listeners = new Set<CallListener>();
   readonly #timers = new Map<Timer, { cancel(): void }>();
-  readonly #says = new Map<string, (end: Settled) => void>();
+  readonly #requests: LocalRequests;
   readonly #ended = Promise.withResolvers<CallEnd>();
   readonly #connecting = new AbortController();
   /** Events that came while another one was being told. */
@@ -71,6 +69,11 @@ export class LocalSession {
     const tools = resolveTools(agent.name, declaration.tools, (owner, name) =>
       owner === agent.name ? agent.functions.get(name)?.declaration : undefined,
     );
+    this.#requests = new LocalRequests({
+      append: (event) => this.#append(event),
+      tools: () => this.#state.tools,
+      call: (target, input, signal) => this.#functions.call(target, input, this.#live.executionId, signal),
+    });
     const open = { session_id: id, session: declaration.name, workflow_id, execution_id: newId('execution') };
     this.#live = new LiveSession(
       { ...open, declaration, tools, metadata: parts.metadata },
@@ -153,10 +156,7 @@ export class LocalSession {
     for (const listener of this.#listeners) listener(record);
     this.#client.event(record);
     this.#live.deliver(record);
-    if (record.type === 'say.completed') {
-      this.#says.get(record.say_id)?.(record);
-      this.#says.delete(record.say_id);
-    }
+    if (record.type === 'say.completed') this.#requests.said(record);
     if (record.type === 'provider.connected') this.#handle();
     if (record.type === 'session.closed') this.#leave(record.reason, record.error ?? null);
   }
@@ -197,24 +197,11 @@ export class LocalSession {
 
   async #connect(): Promise<void> {
     const { model, log, id } = this.#parts;
-    const { declaration, tools, enabled_tools } = this.#state;
+    const { declaration } = this.#state;
     if (!declaration) return;
-    const row = capabilityOf(declaration.provider);
     const { signal } = this.#connecting;
     try {
-      const connection = await model.connect({
-        transport: declaration.transport,
-        model: declaration.model ?? row?.default_model ?? '',
-        voice: declaration.voice ?? row?.default_voice ?? '',
-        instructions: declaration.instructions,
-        language: declaration.language,
-        modalities: declaration.modalities,
-        tools: tools.filter((tool) => enabled_tools.includes(tool.name)),
-        turn_detection: declaration.turn_detection ?? null,
-        responder: declaration.responder,
-        safety_id: id,
-        signal,
-      });
+      const connection = await connected(model, this.#state, declaration, { safety_id: id, signal });
       this.#connection = connection;
       connection.onEvent((event) =>
         this.#append(event.type === 'tool.called' ? { ...event, execution_id: newId('execution') } : event),
@@ -271,47 +258,7 @@ export class LocalSession {
 
   async #request(frame: RequestFrame, signal: AbortSignal): Promise<unknown> {
     this.#checkOpen();
-    switch (frame.type) {
-      case 'session.say':
-        return this.#say(frame.text, signal);
-      case 'session.inject':
-        return this.#append({
-          type: 'input.injected',
-          text: frame.text,
-          respond: frame.respond ?? false,
-          by: 'handler',
-        });
-      case 'session.update': {
-        const { type: _type, session_id: _id, ...change } = frame;
-        const unknown = change.tools?.find((name) => !this.#state.tools.some((tool) => tool.name === name));
-        if (unknown !== undefined) {
-          const message = `tool '${unknown}' was not declared for this session; an update can only narrow its tools`;
-          throw new ParleyError('permission_denied', message);
-        }
-        return this.#append({ type: 'session.updated', by: 'handler', ...change });
-      }
-      case 'session.close':
-        return this.#append({ type: 'session.closing', reason: frame.reason ?? 'handler_closed', by: 'handler' });
-      case 'function.call':
-        return this.#functions.call(frame.target, frame.input, this.#live.executionId, signal);
-    }
-  }
-
-  async #say(text: string, signal: AbortSignal): Promise<{ interrupted: boolean; spoken_text: string }> {
-    const say_id = newId('say');
-    const { promise, resolve, reject } = Promise.withResolvers<Settled>();
-    const abandon = (): void => reject(ParleyError.from(signal.reason, 'cancelled'));
-    this.#says.set(say_id, resolve);
-    signal.addEventListener('abort', abandon, { once: true });
-    try {
-      this.#append({ type: 'say.requested', say_id, text, by: 'handler' });
-      const { interrupted, spoken_text, error } = await promise;
-      if (error) throw ParleyError.from(error);
-      return { interrupted, spoken_text };
-    } finally {
-      signal.removeEventListener('abort', abandon);
-      this.#says.delete(say_id);
-    }
+    return this.#requests.take(frame, signal);
   }
 
   #checkOpen(): void {

@@ -6,7 +6,8 @@ const launcher = new AgentLauncher({
   createAgent: () => {
     const agent = new Agent('desk');
     const find = agent.skill('find_order', {}, (input) => ({ state: 'on its way', input }));
-    return agent.session('voice', { provider: 'simulator', transport: 'websocket' }, async (session) => {
+    agent.session('model', { provider: 'simulator', transport: 'websocket', tools: ['find_order'] });
+    return agent.session('default', { provider: 'simulator', transport: 'websocket' }, async (session) => {
       for await (const turn of session) {
         const { state } = await session.call(find, { order: turn.text });
         await session.say(`Order ${turn.text} is ${state}.`);
@@ -14,6 +15,7 @@ const launcher = new AgentLauncher({
     });
   },
   joinCall: async (agent, callType, callId) => {
+    if (callId === 'broken') throw new Error('the line is cut');
     await using _call = await agent.join(agent.createCall(callType, callId));
     await agent.finish();
   },

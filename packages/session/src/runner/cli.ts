@@ -20,6 +20,9 @@ interface RunFlags {
   input?: unknown;
 }
 
+/** How long what was given up may still take, once all sessions have ended. */
+const LINGER_MS = 1_000;
+
 const levels = (): Option =>
   new Option('--log-level <level>', 'what is logged on stderr').choices(['debug', 'info', 'warn', 'error']);
 
@@ -46,7 +49,12 @@ export async function runCli(runner: Runner, argv: readonly string[]): Promise<v
     .command('serve')
     .description('start agents over HTTP')
     .option('--host <address>', 'where to listen', '127.0.0.1')
-    .option('--port <port>', 'where to listen; 0 takes a free one', port, 8000)
+    .addOption(
+      new Option('--port <port>', 'where to listen; 0 takes a free one')
+        .env('PARLEY_SERVE_PORT')
+        .argParser(port)
+        .default(8000),
+    )
     .option('--control-plane <url>', 'register with this control plane too; default: PARLEY_URL')
     .option('--debug', 'log from debug')
     .addOption(levels())
@@ -92,6 +100,13 @@ async function serve(
 ) {
   runner.launcher.logTo(stderrLog(debug ? 'debug' : (logLevel ?? 'info')));
   await runner.serve({ ...rest, onListening: (url) => process.stdout.write(`${url}\n`) });
+  const { totalAbandoned, warmedUp } = runner.launcher.status;
+  if (totalAbandoned === 0 && warmedUp) return;
+  // What was given up may hold a socket or a timer for ever; who was told to leave must be able to.
+  setTimeout(() => {
+    runner.launcher.settings.log.warn('what was given up holds the process; it is ended');
+    process.exit();
+  }, LINGER_MS).unref();
 }
 
 function json(text: string): unknown {

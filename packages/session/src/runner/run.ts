@@ -6,6 +6,7 @@ import { newId, ParleyError } from '@parley/core';
 import { memorySocketPair, systemClock } from '@parley/transport';
 import type { AgentLauncher } from '../launcher/launcher.ts';
 import { withEvents } from '../local/event-sockets.ts';
+import { stderrLog } from '../log.ts';
 import { ConsoleCall, type ConsoleScreen } from './console/console-call.ts';
 import { Recording } from './console/recording.ts';
 import { Screen } from './console/screen.ts';
@@ -22,8 +23,36 @@ const SILENCE_MS = 1_200;
  * @returns how it ended.
  * @throws ParleyError of a session that failed.
  */
-export async function runOne(launcher: AgentLauncher, options: RunOptions): Promise<string> {
-  const { callId = newId('call'), callType, input, signal } = options;
+export async function runOne(served: AgentLauncher, options: RunOptions): Promise<string> {
+  const { callId = newId('call'), callType, input, signal, provider = 'simulator' } = options;
+  // Before anything begins: a file that is not there must not begin a call.
+  const speech = options.audio === undefined ? null : await wavFile(options.audio);
+  const recording = options.record === undefined ? null : new Recording(options.record, callId, systemClock);
+  const launcher = served.with({
+    ...(provider !== 'declared' && { provider }),
+    isolation: 'shared',
+    onEntry: (entry, context) => {
+      recording?.entry(entry);
+      served.settings.onEntry?.(entry, context);
+    },
+  });
+  launcher.logTo(stderrLog(options.debug ? 'debug' : (options.logLevel ?? 'warn')));
+  try {
+    return await held(launcher, { ...options, callId, callType, input, signal }, speech, recording);
+  } finally {
+    await launcher.stop();
+    // Once it has ended: the log of a call has its end.
+    if (recording) process.stdout.write(`recorded: ${await recording.close()}.wav and .jsonl\n`);
+  }
+}
+
+async function held(
+  launcher: AgentLauncher,
+  options: RunOptions & { callId: string },
+  speech: Int16Array | null,
+  recording: Recording | null,
+): Promise<string> {
+  const { callId, callType, input, signal } = options;
   await launcher.start();
   const session = await launcher.launch({ callId, callType, input });
   const stop = (): void => void session.close('stopped');
@@ -31,43 +60,43 @@ export async function runOne(launcher: AgentLauncher, options: RunOptions): Prom
   if (signal?.aborted) stop();
   try {
     await session.active;
-    if (options.noDemo !== true) await converse(launcher, session.id, callId, options);
+    if (options.noDemo !== true) await converse(launcher, session.id, options, speech, recording);
     await session.finished;
   } catch (thrown) {
     // Somebody who stops the run before it began has not met a failure.
     if (session.error || !signal?.aborted) throw session.error ?? thrown;
   } finally {
     signal?.removeEventListener('abort', stop);
-    await launcher.stop();
   }
   if (session.error) throw session.error;
   return session.reason ?? 'ended';
 }
 
-async function converse(launcher: AgentLauncher, id: string, callId: string, options: RunOptions): Promise<void> {
+async function converse(
+  launcher: AgentLauncher,
+  id: string,
+  options: RunOptions & { callId: string },
+  speech: Int16Array | null,
+  recording: Recording | null,
+): Promise<void> {
   const over = new AbortController();
-  // Before the call is joined: a file that is not there must not begin one.
-  const speech = options.audio === undefined ? null : await wavFile(options.audio);
   const recorder = options.text === true || speech || !process.stdin.isTTY ? null : foundRecorder();
   const player = options.text === true ? null : opened((why) => screen.problem(why));
   const screen = new Screen({
     write: (text) => void process.stdout.write(text),
     moving: process.stdout.isTTY === true && options.debug !== true,
     colour: process.stdout.isTTY === true && !process.env['NO_COLOR'],
-    columns: () => process.stdout.columns ?? 80,
+    // Some terminals say 0.
+    columns: () => process.stdout.columns || 80,
     debug: options.debug === true,
     sound: recorder !== null || player !== null || speech !== null,
   });
-  const recording = options.record === undefined ? null : new Recording(options.record, callId, systemClock);
   const shown: ConsoleScreen = {
     words: (who, text, final) => screen.words(who, text, final),
     answered: (latency) => screen.answered(latency),
     interrupted: (ms) => screen.interrupted(ms),
     problem: (message) => screen.problem(message),
-    entry: (entry) => {
-      recording?.entry(entry);
-      screen.entry(entry);
-    },
+    entry: (entry) => screen.entry(entry),
     sound: (who, pcm) => {
       recording?.sound(who, pcm);
       if (who === 'agent') player?.play(pcm);
@@ -77,7 +106,9 @@ async function converse(launcher: AgentLauncher, id: string, callId: string, opt
   const probe = await launcher.probe();
   const { provider } = launcher.settings;
   const declaration = probe.declarationFor(options.callType ?? 'default');
-  screen.line(`call ${callId}: ${probe.name}.${declaration.name}, provider ${provider ?? declaration.provider}`);
+  screen.line(
+    `call ${options.callId}: ${probe.name}.${declaration.name}, provider ${provider ?? declaration.provider}`,
+  );
   screen.line(invitation(recorder?.program ?? null, player !== null, speech !== null));
   const [mine, theirs] = memorySocketPair();
   const call = new ConsoleCall(mine, declaration.responder, shown, systemClock);
@@ -94,7 +125,6 @@ async function converse(launcher: AgentLauncher, id: string, callId: string, opt
     over.abort();
     player?.close();
     screen.close();
-    if (recording) screen.line(`recorded: ${await recording.close()}.wav and .jsonl`);
   }
 }
 

@@ -5,7 +5,7 @@ import { ParleyError } from '@parley/core';
 import type { AgentHandle } from '../agent.ts';
 import type { AgentLauncher } from '../launcher/launcher.ts';
 import { isIsolated } from '../launcher/isolated.ts';
-import { stderrLog } from '../log.ts';
+import { Leaving } from './leaving.ts';
 import type { RunOptions } from './run-options.ts';
 import { checkExposure, type RunnerServeOptions } from './serve-options.ts';
 
@@ -55,72 +55,71 @@ export class Runner {
   async run(options: RunOptions = {}): Promise<string> {
     if (isIsolated()) return 'isolated';
     const { runOne } = await import('./run.ts');
-    const provider = options.provider ?? 'simulator';
-    const level = options.debug ? 'debug' : (options.logLevel ?? 'warn');
-    const launcher = this.launcher.with({ ...(provider !== 'declared' && { provider }), isolation: 'shared' });
-    launcher.logTo(stderrLog(level));
-    return runOne(launcher, options);
+    return runOne(this.launcher, options);
   }
 
   /**
-   * Serves HTTP until the process is told to stop or `signal` is aborted: then it drains. A second signal does not wait.
-   * @throws ParleyError `failed_precondition` for an address that others can reach where nothing guards the start.
+   * Serves HTTP until the process is told to stop (SIGINT, SIGTERM) or `signal` is aborted. Then `/ready` is 503 at once,
+   * nothing new starts, the sessions are told how long they have, and what is left after `drainMs` is closed; it resolves
+   * when all have ended. A second signal closes them now, a third ends the process.
+   * @throws ParleyError `failed_precondition` for an address that others can reach where nothing guards the start, or for
+   * a port that is taken; what warming up threw; the refusal of a control plane.
    */
   async serve(options: RunnerServe = {}): Promise<void> {
     if (isIsolated()) return;
     const { host = '127.0.0.1', port = 8000, signal, onListening } = options;
-    const url = options.controlPlane ?? (process.env['PARLEY_URL'] || undefined);
     checkExposure(host, this.#options);
+    const { launcher } = this;
     const app = await this.app();
-    const { promise: leave, resolve } = Promise.withResolvers<void>();
     let handle: AgentHandle | null = null;
     let unwatch = (): void => undefined;
-    let told = 0;
-    const stop = (): void => {
-      told += 1;
-      resolve();
-      if (told === 2) void this.launcher.stop();
-      if (told === 3) process.exit(1);
-    };
-    for (const name of ['SIGINT', 'SIGTERM'] as const) process.on(name, stop);
-    signal?.addEventListener('abort', stop, { once: true });
-    if (signal?.aborted) stop();
+    using leaving = new Leaving(
+      {
+        drain: () => {
+          // The control plane is told first: it should place nothing more here. Both ends are awaited below.
+          void handle?.drain().catch(() => undefined);
+          void launcher.drain();
+        },
+        stop: () => void launcher.stop(),
+      },
+      signal,
+    );
     try {
-      const address = await app.listen({ host, port }).catch((error: NodeJS.ErrnoException) => {
-        throw error.code === 'EADDRINUSE'
-          ? new ParleyError('failed_precondition', `port ${port} of ${host} is in use: choose another with --port`)
-          : error;
-      });
-      onListening?.(address);
-      const { isolation, blockedMs, log } = this.launcher.settings;
-      if (isolation === 'shared' && blockedMs > 0) {
-        const { watchLoop } = await import('../launcher/watchdog.ts');
-        unwatch = await watchLoop(blockedMs, log, ({ culprit, blocked_ms, stack }) =>
-          log.warn('the event loop turns again; it was blocked', {
-            culprit,
-            blocked_ms,
-            at: stack.find((place) => !place.includes('(node:')),
-          }),
-        );
-      }
-      // It answers /ready with 503 until it is warm.
-      await this.launcher.start();
-      if (url !== undefined) {
+      onListening?.(await listening(app, host, port));
+      unwatch = await this.#watch();
+      // It answers /ready with 503 until it is warm. Who is told to leave meanwhile does not wait for that.
+      if (!leaving.leaving) await Promise.race([launcher.start(), leaving.told]);
+      const url = options.controlPlane ?? (process.env['PARLEY_URL'] || undefined);
+      if (url !== undefined && !leaving.leaving) {
         const { connectLauncher } = await import('../launcher/control-plane.ts');
-        handle = await connectLauncher(this.launcher, { url });
-        handle.stopped.catch(stop);
+        handle = await connectLauncher(launcher, { url });
+        // A refusal for good, which is thrown below.
+        handle.stopped.catch(leaving.leave);
       }
-      await leave;
-      const drained = this.launcher.drain();
-      await Promise.all([handle?.drain(), drained]);
+      await leaving.told;
+      // A control plane that refused this agent ends no call before its time.
+      const [refusal] = await Promise.allSettled([handle?.drain(), launcher.drain()]);
+      if (refusal.status === 'rejected') throw refusal.reason;
     } finally {
       unwatch();
-      await this.launcher.stop();
+      await launcher.stop();
       await handle?.stop().catch(() => undefined);
       await app.close();
-      for (const name of ['SIGINT', 'SIGTERM'] as const) process.off(name, stop);
-      signal?.removeEventListener('abort', stop);
     }
+  }
+
+  /** In a shared loop, names who blocks it. */
+  async #watch(): Promise<() => void> {
+    const { isolation, blockedMs, log } = this.launcher.settings;
+    if (isolation !== 'shared' || blockedMs === 0) return () => undefined;
+    const { watchLoop } = await import('../launcher/watchdog.ts');
+    return watchLoop(blockedMs, log, ({ culprit, blocked_ms, stack }) =>
+      log.warn('the event loop turns again; it was blocked', {
+        culprit,
+        blocked_ms,
+        at: stack.find((place) => !place.includes('(node:')),
+      }),
+    );
   }
 
   /** Does what the command line says: `run` or `serve`. A failure is told on stderr, and sets the exit code. */
@@ -128,5 +127,14 @@ export class Runner {
     if (isIsolated()) return;
     const { runCli } = await import('./cli.ts');
     await runCli(this, argv);
+  }
+}
+
+async function listening(app: FastifyInstance, host: string, port: number): Promise<string> {
+  try {
+    return await app.listen({ host, port });
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EADDRINUSE') throw error;
+    throw new ParleyError('failed_precondition', `port ${port} of ${host} is in use: choose another with --port`);
   }
 }

@@ -19,6 +19,7 @@ export class Recording {
   readonly #clock: Clock;
   readonly #began: number;
   readonly #log: WriteStream;
+  #failed: Error | null = null;
   readonly #sides: Record<'you' | 'agent', { chunks: Chunk[]; end: number }> = {
     you: { chunks: [], end: 0 },
     agent: { chunks: [], end: 0 },
@@ -31,6 +32,8 @@ export class Recording {
     this.#clock = clock;
     this.#began = clock.now();
     this.#log = createWriteStream(`${this.path}.jsonl`);
+    // Told when it is closed: a call goes on without its recording.
+    this.#log.on('error', (error) => (this.#failed ??= error));
   }
 
   sound(who: 'you' | 'agent', pcm: Int16Array): void {
@@ -60,10 +63,8 @@ export class Recording {
       }
     }
     writeFileSync(`${this.path}.wav`, bytes);
-    await new Promise<void>((resolve, reject) => {
-      this.#log.once('error', reject);
-      this.#log.end(resolve);
-    });
+    await new Promise<void>((resolve) => void this.#log.end(() => resolve()));
+    if (this.#failed) throw this.#failed;
     return this.path;
   }
 }

@@ -19,6 +19,8 @@ export interface ScreenOptions {
 const METER_WIDTH = 12;
 const SLOW_MS = 1_000;
 const REDRAW_MS = 80;
+const SILENT_MS = 60;
+const SILENCE = new Int16Array(0);
 
 export class Screen implements ConsoleScreen {
   readonly #options: ScreenOptions;
@@ -26,6 +28,8 @@ export class Screen implements ConsoleScreen {
   #partial = '';
   #drawn = false;
   #drawnAt = 0;
+  /** When the agent was heard last. */
+  #heardAt = 0;
 
   constructor(options: ScreenOptions) {
     this.#options = options;
@@ -82,6 +86,10 @@ export class Screen implements ConsoleScreen {
   sound(who: 'you' | 'agent', pcm: Int16Array): void {
     if (!this.#options.sound) return;
     this.#meters[who].add(pcm);
+    const now = performance.now();
+    if (who === 'agent') this.#heardAt = now;
+    // A microphone gives sound all the time, an agent only while it speaks: its meter falls with the other one's beat.
+    else if (now - this.#heardAt > SILENT_MS) this.#meters.agent.add(SILENCE);
     this.#draw();
   }
 

@@ -77,6 +77,11 @@ test('the list is filtered and paged, and a call has the same sessions below its
   const after = await ask('GET', `/sessions?call_id=a&after=${ofCall[0]?.session_id}`);
   expect(after.body.sessions).toEqual([ofCall[1]]);
   expect((await ask('GET', '/sessions?status=gone')).status).toBe(400);
+  // One that is forgotten, or is none: the first page again would never end.
+  expect((await ask('GET', '/sessions?after=sess_gone')).body.error).toMatchObject({
+    code: 'invalid_argument',
+    details: { path: 'after' },
+  });
   const inCall = await ask('POST', '/calls/b/sessions', {});
   expect(inCall.body.call_id).toBe('b');
   expect((await ask('GET', `/calls/a/sessions/${inCall.body.session_id}`)).status).toBe(404);
@@ -259,6 +264,10 @@ test('figures are JSON, and Prometheus text for who asks for it', async () => {
   const { text } = await ask('GET', '/metrics', undefined, { accept: 'text/plain' });
   expect(text).toContain('parley_launcher_active_sessions 1');
   expect(text).toContain('parley_launcher_sessions_started_total 1');
+  expect(text).toContain('# TYPE parley_launcher_active_sessions gauge');
+  expect(text).toContain('# TYPE parley_launcher_sessions_started_total counter');
+  const again = await ask('GET', '/metrics?format=prometheus');
+  expect(again.text).toContain('parley_launcher_sessions_started_total 1');
 });
 
 test('every route is in the OpenAPI document', async () => {
@@ -321,6 +330,7 @@ test('a client with the token of a session is in its call, and one without it is
   socket.send(JSON.stringify({ type: 'conversation.item.create', item: { type: 'message', role: 'user', content } }));
   socket.send(JSON.stringify({ type: 'response.create' }));
   await expect.poll(() => frames.some(({ type }) => type === 'response.done')).toBe(true);
+  expect(frames.filter(({ type }) => type === 'session.created')).toHaveLength(1);
   socket.close(1000);
   const session = launcher.get(body.session_id);
   await session?.finished;

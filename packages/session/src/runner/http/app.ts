@@ -56,7 +56,7 @@ export function appFor(launcher: AgentLauncher, options: RunnerServeOptions): Fa
     );
   }
   const stop = acceptCalls(app.server, prefix, launcher, tokens, ({ headers }) => originAllowed(headers, options));
-  app.addHook('onClose', async () => stop());
+  app.addHook('preClose', async () => stop());
   return app;
 }
 

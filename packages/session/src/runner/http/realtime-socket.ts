@@ -3,7 +3,7 @@
 import type { IncomingMessage, Server } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { PARLEY_EVENTS_SUBPROTOCOL, ParleyError, TOKEN_SUBPROTOCOL_PREFIX } from '@parley/core';
-import { acceptFrameSocket, frameServerOptions } from '@parley/transport';
+import { acceptFrameSocket, type FrameSocket, frameServerOptions } from '@parley/transport';
 import { WebSocketServer } from 'ws';
 import type { AgentLauncher } from '../../launcher/launcher.ts';
 import { withEvents } from '../../local/event-sockets.ts';
@@ -11,14 +11,21 @@ import type { ClientTokens } from './client-tokens.ts';
 
 const PATH = /^(?:\/v1)?\/sessions\/([^/]+)\/realtime$/;
 
-/** Takes upgrades of a server that belong to a session's call; the others are left to whoever else listens. */
+/** How long clients of ended calls have for the closing handshake, once the server closes. */
+const CLOSE_MS = 1_000;
+
+/**
+ * Takes upgrades of a server that belong to a session's call; the others are left to whoever else listens. Returns what
+ * ends that, and resolves when no client is connected any more: a server does not close while one is.
+ */
 export function acceptCalls(
   server: Server,
   prefix: string,
   launcher: AgentLauncher,
   tokens: ClientTokens,
   allowed: (request: IncomingMessage) => boolean,
-): () => void {
+): () => Promise<void> {
+  const clients = new Set<FrameSocket>();
   const sockets = new WebSocketServer({
     ...frameServerOptions(),
     handleProtocols: (offered) =>
@@ -37,6 +44,8 @@ export function acceptCalls(
     if (!tokens.fits(session, tokenOf(request))) return refuse(socket, 401);
     sockets.handleUpgrade(request, socket, head, (ws) => {
       const client = acceptFrameSocket(ws);
+      clients.add(client);
+      client.onClose(() => clients.delete(client));
       try {
         const wantsEvents = protocolsOf(request).includes(PARLEY_EVENTS_SUBPROTOCOL);
         launcher.attach(id, wantsEvents ? withEvents(client) : client);
@@ -47,7 +56,18 @@ export function acceptCalls(
     });
   };
   server.on('upgrade', upgrade);
-  return () => server.off('upgrade', upgrade);
+  return async () => {
+    server.off('upgrade', upgrade);
+    const gone = [...clients].map(async (client) => {
+      const { promise, resolve } = Promise.withResolvers<void>();
+      client.onClose(() => resolve());
+      client.close(1001, 'the server closes');
+      const late = setTimeout(() => client.terminate(), CLOSE_MS);
+      await promise;
+      clearTimeout(late);
+    });
+    await Promise.all(gone);
+  };
 }
 
 function protocolsOf(request: IncomingMessage): string[] {

@@ -211,6 +211,16 @@ async function list({ launcher, options }: RoutePorts, request: FastifyRequest) 
     ...(query.status !== undefined && { status: query.status }),
   });
   const from = query.after === undefined ? 0 : all.findIndex(({ id }) => id === query.after) + 1;
+  if (query.after !== undefined && from === 0) {
+    // The first page again would never end.
+    throw new ParleyError(
+      'invalid_argument',
+      'after must be the session_id of a session that can be read and is listed',
+      {
+        details: { path: 'after' },
+      },
+    );
+  }
   const limit = Math.min(Number(query.limit ?? PAGE), PAGE_MAX);
   const sessions = [];
   for (const session of all.slice(from)) {

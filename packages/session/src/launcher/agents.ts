@@ -1,0 +1,58 @@
+// The agents of a launcher: made one for each session, or kept ready before anybody called.
+
+import type { Agent } from '../agent.ts';
+import { partsOf } from '../call.ts';
+import type { LauncherSettings, LaunchContext } from './options.ts';
+import { WarmPool } from './warm-pool.ts';
+
+export class Agents {
+  readonly #settings: LauncherSettings;
+  readonly #pool: WarmPool<Agent>;
+  #probe: Agent | null = null;
+
+  constructor(settings: LauncherSettings) {
+    this.#settings = settings;
+    this.#pool = new WarmPool({
+      // What runs elsewhere is made there.
+      size: settings.isolation === 'shared' ? settings.warmAgents : 0,
+      configurationsMax: settings.warmConfigurationsMax,
+      make: (configuration) => this.#make(configuration, null),
+      drop: () => undefined,
+      failed: (error) => settings.log.warn('an agent could not be warmed', error),
+    });
+  }
+
+  /** Agents that are ready. */
+  get ready(): number {
+    return this.#pool.size;
+  }
+
+  /** One for a session: a ready one of its configuration, or a new one. @throws what making it threw. */
+  async for(configuration: unknown, session: LaunchContext): Promise<Agent> {
+    return this.#pool.take(configuration) ?? this.#make(configuration, session);
+  }
+
+  /** One that is in no call: what it declares is what all of them do. */
+  async probe(): Promise<Agent> {
+    this.#probe ??= await this.#make(this.#settings.warmConfigurations?.[0], null);
+    return this.#probe;
+  }
+
+  /** Resolves when as many are ready as are to be kept. @throws what making one threw. */
+  async warm(): Promise<void> {
+    const { configure, warmConfigurations = [configure?.(undefined, 'default')] } = this.#settings;
+    await this.probe();
+    await Promise.all(warmConfigurations.map((configuration) => this.#pool.warm(configuration)));
+  }
+
+  close(): void {
+    this.#pool.close();
+  }
+
+  async #make(configuration: unknown, session: LaunchContext | null): Promise<Agent> {
+    const agent = await this.#settings.createAgent({ configuration, session });
+    partsOf(agent);
+    await this.#settings.warmUp?.(agent);
+    return agent;
+  }
+}

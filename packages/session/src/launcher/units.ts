@@ -1,0 +1,74 @@
+// Where the sessions of a launcher run: in this event loop, or each in a thread or a process of its own.
+
+import { pathToFileURL } from 'node:url';
+import { ParleyError } from '@parley/core';
+import { type CallHost, partsOf } from '../call.ts';
+import type { Agents } from './agents.ts';
+import { IsolatedUnit } from './isolated-unit.ts';
+import type { LauncherSettings } from './options.ts';
+import { SharedUnit, type SharedUnitParts } from './shared-unit.ts';
+import type { Unit, UnitOrder, UnitPorts } from './unit.ts';
+
+export class Units {
+  readonly #settings: LauncherSettings;
+  readonly #agents: Agents;
+  /** The launcher's number among those of its module. */
+  readonly #number: number;
+  #simulator: Promise<{ url: string; release: () => void }> | null = null;
+
+  constructor(settings: LauncherSettings, agents: Agents, number: number) {
+    this.#settings = settings;
+    this.#agents = agents;
+    this.#number = number;
+  }
+
+  /** Begins to run a session. @throws ParleyError `failed_precondition` where isolation lacks its module. */
+  open(order: UnitOrder, ports: UnitPorts, host: CallHost | undefined): Unit {
+    const { isolation, isolateHeapMb: heapMb, blockedMs, closeMs, clock, module } = this.#settings;
+    // What a control plane keeps comes over this process's link.
+    if (isolation === 'shared' || host) return this.here(order, ports, host);
+    const parts = {
+      kind: isolation,
+      module: this.#module(),
+      launcher: module === undefined ? this.#number : 0,
+      heapMb,
+      blockedMs,
+      closeMs,
+      clock,
+      simulatorUrl: this.#simulatorUrl(),
+    };
+    return new IsolatedUnit(order, parts, ports);
+  }
+
+  /** The same in this event loop, wherever that is. */
+  here(order: UnitOrder, ports: UnitPorts, host: CallHost | undefined): Unit {
+    const { joinCall, onNotice, onEntry, closeMs, clock, leaseModel } = this.#settings;
+    const agentFor: SharedUnitParts['agentFor'] = ({ configuration }, context) =>
+      this.#agents.for(configuration, context);
+    return new SharedUnit(order, { joinCall, onNotice, onEntry, closeMs, clock, leaseModel, host, agentFor }, ports);
+  }
+
+  close(): void {
+    // One that did not start was told to the sessions that wanted it.
+    void this.#simulator?.then(({ release }) => release()).catch(() => undefined);
+  }
+
+  /** The simulator of isolated sessions, where their agents need one and the environment names none. */
+  async #simulatorUrl(): Promise<string | undefined> {
+    const { provider } = this.#settings;
+    if (process.env['PARLEY_SIMULATOR_URL'] || (provider ?? 'simulator') !== 'simulator') return undefined;
+    const declared = [...partsOf(await this.#agents.probe()).sessions.values()].map(({ declaration }) => declaration);
+    if (provider === undefined && !declared.some((one) => one.provider === 'simulator')) return undefined;
+    this.#simulator ??= import('../local/local-model.ts').then(({ leaseSimulator }) => leaseSimulator(process.env));
+    return `${(await this.#simulator).url}/v1`;
+  }
+
+  #module(): string {
+    const module = this.#settings.module ?? process.argv[1];
+    if (module === undefined) {
+      throw new ParleyError('failed_precondition', 'isolation needs `module`: the file that makes this launcher');
+    }
+    const url = module instanceof URL || URL.canParse(module) ? new URL(module) : pathToFileURL(module);
+    return url.href;
+  }
+}
