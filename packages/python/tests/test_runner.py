@@ -71,8 +71,8 @@ async def test_a_failed_join_can_be_read() -> None:
     ("body", "words"),
     [
         ("{", "not JSON"),
-        ("[]", "must be an object"),
-        ('{"call_id": 5}', "call_id must be a str"),
+        ("[]", "the body must be object"),
+        ('{"call_id": 5}', "call_id must be string"),
         ('{"callid": "x"}', "unknown field 'callid'"),
         ('{"call_id": " "}', "without white space"),
     ],

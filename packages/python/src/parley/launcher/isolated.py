@@ -22,6 +22,8 @@ from .unit import UnitEnd, UnitOrder, UnitPorts
 
 #: Past this much unread a client is cut: it does not read.
 _CLIENT_CHARS_MAX = 16 * 1024 * 1024
+#: How much longer than its own watchdog a session's silence is borne.
+_PATIENCE_S = 0.5
 
 
 class Place(Protocol):
@@ -151,7 +153,7 @@ class IsolatedUnit:
         def look() -> None:
             silent_s = self._loop.time() - self._alive_s
             # Its own watchdog is given time to say more.
-            if silent_s < blocked_s * 1.5:
+            if silent_s < blocked_s * 2 + _PATIENCE_S:
                 self._look()
             elif not suspicious:
                 self._look(True)

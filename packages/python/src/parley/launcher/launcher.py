@@ -309,7 +309,7 @@ class AgentLauncher:
             if isolation == "thread":
                 return ThreadPlace(unit, self.options, self.make)
             number = self._number if self.options.module is None else 0
-            return ProcessPlace(unit, self.options.module, number, self._simulator_url)
+            return ProcessPlace(unit, self.options, number, self._simulator_url)
 
         return IsolatedUnit(order, self.options, held, place)
 

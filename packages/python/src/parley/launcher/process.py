@@ -13,6 +13,7 @@ import os
 import sys
 import threading
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import IO, Any
 
 from parley.errors import ParleyError
@@ -83,7 +84,8 @@ async def _session(pipe: _Pipe, begin: Mapping[str, Any]) -> None:
             "for an isolated session: make it at the top of the module, and call Runner.cli() below it"
         )
         raise ParleyError("failed_precondition", words)
-    isolate = Isolate(declared.options, declared.make, pipe.tell)
+    # How long it may be silent, and take to end, is its launcher's to say.
+    isolate = Isolate(replace(declared.options, **begin["options"]), declared.make, pipe.tell)
     running = loop.create_task(isolate.run(UnitOrder(**begin["order"])))
 
     def read() -> None:

@@ -17,6 +17,7 @@ from parley.errors import ParleyError
 from parley.json_text import NotJson, dumps, plain
 
 from .isolated_environment import ISOLATED
+from .options import LauncherOptions
 from .unit import UnitOrder
 
 if TYPE_CHECKING:
@@ -40,12 +41,12 @@ class ProcessPlace:
     def __init__(
         self,
         unit: IsolatedUnit,
-        module: str | Path | None,
+        options: LauncherOptions,
         launcher: int,
         simulator_url: Callable[[], Awaitable[str | None]],
     ) -> None:
         self._unit = unit
-        self._module = module
+        self._options = options
         self._launcher = launcher
         self._simulator_url = simulator_url
         self._child: asyncio.subprocess.Process | None = None
@@ -55,7 +56,7 @@ class ProcessPlace:
         self._killed = False
 
     async def begin(self, order: UnitOrder) -> None:
-        module = module_of(self._module)
+        module = module_of(self._options.module)
         try:
             input = plain(order.input, "input")
             metadata = plain(dict(order.metadata), "metadata")
@@ -82,7 +83,9 @@ class ProcessPlace:
             start_new_session=True,
         )
         self._reading = asyncio.get_running_loop().create_task(self._read(self._child))
-        self._send({"type": "begin", "order": {**asdict(order), **ready}, "module": module, "launcher": self._launcher})
+        told = {"blocked_ms": self._options.blocked_ms, "close_ms": self._options.close_ms}
+        begin = {"type": "begin", "order": {**asdict(order), **ready}, "module": module, "options": told}
+        self._send({**begin, "launcher": self._launcher})
         self._begun = True
         for one in self._waiting:
             self._send(one)

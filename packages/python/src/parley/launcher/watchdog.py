@@ -40,11 +40,11 @@ class _Watched:
         self.loop, self.blocked_s, self.tell = loop, blocked_s, tell
         self.thread_id = threading.get_ident()
         self.beats = 0
-        self.seen = 0
         self.changed_s = time.monotonic()
         self.told = False
         self.timer: asyncio.TimerHandle | None = None
         self.beat()
+        self.seen = self.beats
 
     def beat(self) -> None:
         self.beats += 1

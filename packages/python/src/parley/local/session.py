@@ -30,6 +30,7 @@ from .functions import LocalFunctions
 
 _TURNS_MAX = 32
 _CANCEL_MS = 2_000
+_GOODBYE_S = 2.0
 #: asyncio takes longer waits, the log does not need them.
 _TIMER_MS_MAX = 0x7FFFFFFF
 
@@ -118,7 +119,16 @@ class LocalSession:
 
     async def leave(self, reason: str) -> CallEnd:
         self._append({"type": "session.closing", "reason": reason, "by": "server"})
-        return await asyncio.shield(self.ended)
+        end = await asyncio.shield(self.ended)
+        leaving: set[asyncio.Future[Any]] = set()
+        if self._connecting is not None and not self._connecting.done():
+            leaving.add(self._connecting)
+        if self._connection is not None:
+            leaving.add(self._connection.closed)
+        if leaving:
+            # The provider bills until it has heard; one that does not answer is not waited for.
+            await asyncio.wait(leaving, timeout=_GOODBYE_S)
+        return end
 
     # --- the log
 

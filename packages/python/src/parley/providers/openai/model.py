@@ -63,9 +63,10 @@ class OpenAIModel:
             return OpenAIConnection(socket, confirmed, options.responder, redact)
         except BaseException:
             socket.terminate()
+            await socket.gone()
             raise
 
-    async def _dial(self, options: ModelSessionOptions, redact: Redact) -> FrameSocket:
+    async def _dial(self, options: ModelSessionOptions, redact: Redact) -> WebSocketFrames:
         headers: dict[str, str] = {}
         if self._config.key is not None:
             headers["Authorization"] = f"Bearer {self._config.key}"
@@ -102,6 +103,10 @@ class WebSocketFrames(PumpedSocket):
         self._socket = socket
         super().__init__()
         self._pump = asyncio.ensure_future(self.pump())
+
+    async def gone(self) -> None:
+        """Returns when nothing of it is left."""
+        await asyncio.wait({self._pump})
 
     async def _read(self) -> str | None:
         try:

@@ -214,7 +214,8 @@ class ProgramSpeaker:
         self._waiting = bytearray()
         self._closed = False
         self._changed = threading.Condition()
-        threading.Thread(target=self._write, name="parley-speaker", daemon=True).start()
+        self._thread = threading.Thread(target=self._write, name="parley-speaker", daemon=True)
+        self._thread.start()
 
     def play(self, pcm: bytes) -> None:
         with self._changed:
@@ -228,6 +229,10 @@ class ProgramSpeaker:
             self._changed.notify()
         self._child.kill()
         self._child.wait()
+        # It was writing to what is gone now.
+        self._thread.join()
+        if self._child.stderr is not None:
+            self._child.stderr.close()
 
     def _write(self) -> None:
         pipe = self._child.stdin

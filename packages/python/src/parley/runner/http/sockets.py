@@ -38,7 +38,7 @@ class ClientTokens:
 
 
 def _given(request: web.Request) -> str:
-    """From the header, or from the subprotocol where a browser cannot set headers. Not from the URL, which is logged."""
+    """From the header, or the subprotocol where a browser cannot set headers. Not from the URL, which is logged."""
     kind, _, bearer = request.headers.get("Authorization", "").partition(" ")
     if kind.lower() == "bearer":
         return bearer
