@@ -109,6 +109,17 @@ def test_typed_lines_are_answered_with_tools_and_latencies_and_the_end_of_the_in
     assert lines[-1] == "the call ended: client_left"
 
 
+def test_the_sample_of_the_readme_greets_and_answers(simulator: Process, tmp_path: Path) -> None:
+    readme = Path(__file__).parents[1].joinpath("README.md").read_text(encoding="utf-8")
+    (sample,) = [code for code in re.findall(r"```python\n(.*?)```", readme, re.DOTALL) if "Runner(" in code]
+    agent = tmp_path / "agent.py"
+    agent.write_text(sample, encoding="utf-8")
+    ran = run(simulator, agent, "--text", said="Where is order 42?\n")
+    assert ran.returncode == 0, ran.stderr
+    assert ran.stdout.splitlines()[2] == "agent: You said: Greet the caller."
+    assert "agent: Order 42 is on its way." in ran.stdout
+
+
 def test_what_an_agent_said_is_recorded_and_what_is_recorded_can_be_said_to_it(
     simulator: Process, agent: Path, tmp_path: Path
 ) -> None:

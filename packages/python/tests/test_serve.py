@@ -17,7 +17,7 @@ from typing import Any
 import httpx
 import pytest
 from house import Plane, Process, until
-from websockets.asyncio.client import connect
+from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import InvalidStatus
 from websockets.typing import Subprotocol
 
@@ -38,7 +38,7 @@ class Served:
         end_s = time.monotonic() + 30
         while True:
             one: dict[str, Any] = (await self.http.get(f"/sessions/{session['session_id']}")).json()
-            if one["status"] == status:
+            if one.get("status") == status:
                 return one
             assert time.monotonic() < end_s, one
             await asyncio.sleep(0.02)
@@ -128,17 +128,8 @@ async def test_a_client_joins_the_call_of_a_session_with_its_token_and_is_answer
         token = Subprotocol(f"parley.token.{session['client_token']}")
         async with connect(address, subprotocols=[Subprotocol("realtime"), token], proxy=None) as client:
             assert client.subprotocol == "realtime"
-            frames = (json.loads(frame) async for frame in client)
-            async for frame in frames:
-                if frame["type"] == "session.created":
-                    break
-            content = [{"type": "input_text", "text": "42"}]
-            item = {"type": "message", "role": "user", "content": content}
-            await client.send(json.dumps({"type": "conversation.item.create", "item": item}))
-            async for frame in frames:
-                if frame["type"] == "response.output_text.done":
-                    assert frame["text"] == "42 is on its way"
-                    break
+            await say(client, "42")
+            assert await answer(client) == "42 is on its way"
         ended = await agent.until(session, "ended")
         assert ended["reason"] == "client_left"
         metrics = (await agent.http.get(f"/sessions/{session['session_id']}/metrics")).json()
@@ -153,14 +144,8 @@ async def test_an_isolated_session_answers_its_client_too_and_counts(simulator: 
         address = agent.url.replace("http", "ws", 1) + session["realtime_path"]
         header = {"Authorization": f"Bearer {session['client_token']}"}
         async with connect(address, additional_headers=header, proxy=None) as client:
-            content = [{"type": "input_text", "text": "42"}]
-            item = {"type": "message", "role": "user", "content": content}
-            await client.send(json.dumps({"type": "conversation.item.create", "item": item}))
-            async for text in client:
-                frame = json.loads(text)
-                if frame["type"] == "response.output_text.done":
-                    assert frame["text"] == "42 is on its way"
-                    break
+            await say(client, "42")
+            assert await answer(client) == "42 is on its way"
         assert (await agent.until(session, "ended"))["reason"] == "client_left"
         metrics = (await agent.http.get(f"/sessions/{session['session_id']}/metrics")).json()
         assert (metrics["turns"], metrics["responses"]) == (1, 1)
@@ -242,22 +227,53 @@ async def test_a_served_agent_registers_and_is_given_sessions_and_a_drain_tells_
         served(environment, drain_ms=1_000, max_concurrent_sessions=3) as agent,
         httpx.AsyncClient(base_url=plane.url, trust_env=False, timeout=30) as control,
     ):
-        while True:
-            known = (await control.get("/api/v1/agents")).json()
-            mine = [one for one in known["agents"] if one["agent"] == "desk"]
-            if mine:
-                break
-            await asyncio.sleep(0.02)
+        await told(control, ["connected"])
         started = await control.post("/api/v1/sessions/desk.voice/start", json={"metadata": {"call_id": "call-9"}})
         assert started.status_code == 201, started.text
-        session_id = started.json()["session_id"]
-        placed = await agent.until({"session_id": session_id}, "active")
-        assert placed["call_id"] == "call-9"
-        assert (await agent.http.get("/ready")).json()["capacity"]["active"] == 1
-        agent.signal(signal.SIGTERM)
-        code, lines, _ = await agent.ended()
+        session = started.json()
+        session_id = session["session_id"]
+        address = plane.url.replace("http", "ws", 1) + session["urls"]["realtime"]
+        token = Subprotocol(f"parley.token.{session['client_token']}")
+        async with connect(address, subprotocols=[Subprotocol("realtime"), token], proxy=None) as client:
+            placed = await agent.until({"session_id": session_id}, "active")
+            assert placed["call_id"] == "call-9"
+            # Sessions that were started here hold places too.
+            await agent.start("neighbour")
+            assert (await agent.http.get("/ready")).json()["capacity"]["active"] == 2
+            await say(client, "42")
+            assert await answer(client) == "42 is on its way"
+            agent.signal(signal.SIGTERM)
+            await told(control, ["draining"])
+            assert (await agent.http.get("/ready")).json()["reason"] == "draining"
+            code, lines, _ = await agent.ended()
         assert code == 0
-        assert [line["msg"] for line in lines if line["msg"] in ("draining", "session ended")][-1] == "session ended"
-        assert next(line["reason"] for line in lines if line["msg"] == "session ended") == "draining"
+        ends = {line["session_id"]: line["reason"] for line in lines if line["msg"] == "session ended"}
+        assert ends[session_id] == "draining"
         log = (await control.get(f"/api/v1/sessions/{session_id}/events")).json()
         assert next(one["reason"] for one in log["events"] if one["type"] == "session.closing") == "draining"
+
+
+async def told(control: httpx.AsyncClient, statuses: list[str]) -> None:
+    """Returns when the control plane knows the agent so."""
+    known: list[str] = []
+    for _ in range(2_000):
+        agents = (await control.get("/api/v1/agents")).json()["agents"]
+        known = [one["status"] for one in agents if one["agent"] == "desk"]
+        if known == statuses:
+            return
+        await asyncio.sleep(0.01)
+    raise AssertionError(f"the agent is {known}, not {statuses}")
+
+
+async def say(client: ClientConnection, text: str) -> None:
+    content = [{"type": "input_text", "text": text}]
+    item = {"type": "message", "role": "user", "content": content}
+    await client.send(json.dumps({"type": "conversation.item.create", "item": item}))
+
+
+async def answer(client: ClientConnection) -> str:
+    async for frame in client:
+        told = json.loads(frame)
+        if told["type"] == "response.output_text.done":
+            return str(told["text"])
+    raise AssertionError("the call ended without an answer")
