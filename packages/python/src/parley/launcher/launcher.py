@@ -85,6 +85,8 @@ class AgentLauncher:
         self._retained: dict[str, LaunchedSession] = {}
         self._retention: dict[str, asyncio.TimerHandle] = {}
         self._keys: dict[str, LaunchedSession] = {}
+        #: The key that a session was started with.
+        self._key_of: dict[str, str] = {}
         self._empty = asyncio.Event()
         self._empty.set()
         #: Ended sessions of which something still runs.
@@ -166,6 +168,7 @@ class AgentLauncher:
         session = self._launch(call_id, call_type, input, metadata, principal, queue)
         if idempotency_key is not None:
             self._keys[idempotency_key] = session
+            self._key_of[session.id] = idempotency_key
         return session
 
     async def launch_at(
@@ -360,11 +363,12 @@ class AgentLauncher:
         return None if held is None else self._admission.place_of(held.waiting)
 
     def _drop(self, session_id: str) -> None:
-        session = self._retained.pop(session_id, None)
+        self._retained.pop(session_id, None)
         timer = self._retention.pop(session_id, None)
         if timer is not None:
             timer.cancel()
-        for key in [key for key, one in self._keys.items() if one is session]:
+        key = self._key_of.pop(session_id, None)
+        if key is not None:
             del self._keys[key]
 
     def _close_all(self, reason: str) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import importlib
 import importlib.util
+import io
 import json
 import os
 import sys
@@ -38,6 +39,9 @@ class _Pipe:
         nothing = os.open(os.devnull, os.O_RDONLY)
         os.dup2(nothing, 0)
         os.dup2(2, 1)
+        # Line by line, as at a terminal: this process may be killed at any time.
+        if isinstance(sys.stdout, io.TextIOWrapper):
+            sys.stdout.reconfigure(line_buffering=True)
 
     def read(self) -> dict[str, Any]:
         """Blocks for the next order; the end of the launcher is the end of this process."""
@@ -61,12 +65,12 @@ class _Pipe:
 
 def main() -> None:
     pipe = _Pipe()
-    handler = TellingHandler(pipe.tell)
-    LOGGER.addHandler(handler)
-    LOGGER.setLevel("DEBUG")
+    begin = pipe.read()
+    LOGGER.addHandler(TellingHandler(pipe.tell))
+    LOGGER.setLevel(begin["log_level"])
     LOGGER.propagate = False
     try:
-        asyncio.run(_session(pipe, pipe.read()))
+        asyncio.run(_session(pipe, begin))
     except BaseException as failure:  # noqa: BLE001 - whatever it was, the launcher is told
         error = ParleyError.of(failure)
         pipe.tell({"type": "ended", "reason": "failed", "error": error.to_object()})

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from parley.errors import ParleyError
 from parley.json_text import NotJson, dumps, plain
+from parley.log import LOGGER
 
 from .isolated_environment import ISOLATED
 from .options import LauncherOptions
@@ -85,7 +86,7 @@ class ProcessPlace:
         self._reading = asyncio.get_running_loop().create_task(self._read(self._child))
         told = {"blocked_ms": self._options.blocked_ms, "close_ms": self._options.close_ms}
         begin = {"type": "begin", "order": {**asdict(order), **ready}, "module": module, "options": told}
-        self._send({**begin, "launcher": self._launcher})
+        self._send({**begin, "launcher": self._launcher, "log_level": LOGGER.getEffectiveLevel()})
         self._begun = True
         for one in self._waiting:
             self._send(one)

@@ -90,8 +90,14 @@ class Runner:
         leave = stop or asyncio.Event()
         runner = web.AppRunner(app, handle_signals=False, access_log=None, shutdown_timeout=_ANSWERS_S)
         handle: AgentHandle | None = None
+
+        async def stop_now() -> None:
+            if handle is not None:
+                handle.leave(now=True)
+            await self.launcher.stop()
+
         unwatch = self.launcher.watch()
-        with _signals(leave, self._stop_now):
+        with _signals(leave, stop_now):
             try:
                 await runner.setup()
                 await _listen(web.TCPSite(runner, host, port), host, port)
@@ -106,14 +112,15 @@ class Runner:
                     # The control plane is told first: it places nothing here any more.
                     handle.leave(now=False)
                 await self.launcher.drain()
+                if handle is not None:
+                    # What it runs for others is finished; a refusal for good is told here.
+                    await handle.drain()
             finally:
                 unwatch()
                 await self.launcher.stop()
                 if handle is not None:
                     handle.leave(now=True)
                 await runner.cleanup()
-            if handle is not None:
-                await handle.stopped()
 
     def cli(self, argv: Sequence[str] | None = None) -> None:
         """Does what the command line says: ``run`` or ``serve``. A failure is told on stderr, and is the exit code."""
@@ -133,9 +140,6 @@ class Runner:
         handle = await connect_launcher(self.launcher, url=url, drain_ms=drain_ms)
         handle.when_stopped(leave.set)
         return handle
-
-    async def _stop_now(self) -> None:
-        await self.launcher.stop()
 
 
 async def _listen(site: web.TCPSite, host: str, port: int) -> None:

@@ -12,6 +12,7 @@ from aiohttp import web
 
 from parley.errors import ParleyError
 from parley.launcher import AgentLauncher, LaunchedSession
+from parley.launcher.session import owner_of
 from parley.runner.serve_options import PermissionHook, ServeOptions
 
 from . import schemas
@@ -120,7 +121,7 @@ class Routes:
             principal=principal,
             queue=body.get("queue", False),
             # Of one caller: the key of somebody else is another key.
-            idempotency_key=None if key is None else repr((principal, key)),
+            idempotency_key=None if key is None else repr((owner_of(principal) or repr(principal), key)),
         )
         if query.get("wait") == "active":
             most = self._options.wait_ms_max
