@@ -187,10 +187,10 @@ async def test_a_handler_that_raises_ends_its_call_and_finish_says_why() -> None
 
     agent, _ = seated(app)
     _mine, theirs = memory_pair()
-    joined = await agent.join(agent.create_call("voice", "call-1"))
-    joined.attach(theirs)
-    with pytest.raises(ParleyError, match="the desk is closed"):
-        await agent.finish()
+    async with agent.join(agent.create_call("voice", "call-1")) as joined:
+        joined.attach(theirs)
+        with pytest.raises(ParleyError, match="the desk is closed"):
+            await agent.finish()
 
 
 async def test_what_a_client_may_not_send_is_refused_and_told_once() -> None:
