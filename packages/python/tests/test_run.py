@@ -210,8 +210,8 @@ def test_at_a_terminal_words_grow_enter_interrupts_and_ctrl_d_hangs_up(simulator
         terminal.until("Enter interrupts, Ctrl-D hangs up")
         terminal.press("tell me a story\n")
         # The line that moves: its words come before they are final.
-        terminal.until("agent: Once upon a time")
-        terminal.until("…")
+        terminal.until("agent: ")
+        terminal.until(" …")
         terminal.press("\n")
         terminal.until("· interrupted after ")
         terminal.press("where is order 7?\n")
@@ -291,6 +291,8 @@ def test_levels_are_drawn_and_what_could_steer_a_terminal_is_not_written() -> No
     assert "\x1b]" not in out.getvalue()
     assert "\x1b[2J" not in out.getvalue()
     assert "owned" in out.getvalue()
+    screen.words("agent", "the first of very many words " * 20 + "and the last", False)
+    assert out.getvalue().endswith("and the last …")
 
 
 def program(folder: Path, name: str, body: str) -> Program:

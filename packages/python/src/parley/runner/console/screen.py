@@ -37,7 +37,7 @@ class Screen:
     def __init__(self, options: ScreenOptions) -> None:
         self._options = options
         self._meters: dict[Who, Meter] = {"you": Meter(_METER_WIDTH), "agent": Meter(_METER_WIDTH)}
-        self._partial = ""
+        self._partial: tuple[Who, str] | None = None
         self._drawn = False
         self._drawn_s = 0.0
 
@@ -49,10 +49,10 @@ class Screen:
 
     def words(self, who: Who, text: str, final: bool) -> None:
         if not final:
-            self._partial = f"{who}: {text} …"
+            self._partial = (who, text)
             self._draw()
             return
-        self._partial = ""
+        self._partial = None
         self.line(f"{self._paint(36 if who == 'you' else 32, who)}: {text}")
 
     def answered(self, first_ms: float, began_ms: float | None) -> None:
@@ -98,10 +98,12 @@ class Screen:
         meters = ""
         if self._options.sound:
             meters = f"🎤 {self._meters['you'].bars()} 🔊 {self._meters['agent'].bars()} "
-        if not meters and not self._partial:
+        if not meters and self._partial is None:
             return
-        room = max(10, shutil.get_terminal_size().columns - 4)
-        self._options.write(f"\r\x1b[2K{_STEERING.sub(' ', meters + self._partial)[:room]}")
+        # Some terminals say that they have no columns.
+        room = max(20, (shutil.get_terminal_size().columns or 80) - 4)
+        shown = meters + ("" if self._partial is None else _growing(*self._partial, room - len(meters)))
+        self._options.write(f"\r\x1b[2K{_STEERING.sub(' ', shown)[:room]}")
         self._drawn, self._drawn_s = True, now_s
 
     def _clear(self) -> None:
@@ -111,6 +113,12 @@ class Screen:
 
     def _paint(self, colour: int, text: str) -> str:
         return f"\x1b[{colour}m{text}\x1b[0m" if self._options.colour else text
+
+
+def _growing(who: Who, text: str, room: int) -> str:
+    """Words that still grow: where there is no room for all of them, the latest."""
+    left = max(0, room - len(who) - 5)
+    return f"{who}: {text} …" if len(text) <= left else f"{who}: …{text[len(text) - left :]} …"
 
 
 def _brief(value: Any) -> str:
