@@ -17,7 +17,7 @@ import sys
 import time
 import wave
 from array import array
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -275,13 +275,13 @@ def test_a_file_that_is_no_wav_is_refused(tmp_path: Path) -> None:
         read_wav(str(path))
 
 
+def screen_of(out: io.StringIO) -> Callable[[str], None]:
+    return lambda text: print(text, end="", file=out)
+
+
 def test_levels_are_drawn_and_what_could_steer_a_terminal_is_not_written() -> None:
     out = io.StringIO()
-    screen = Screen(
-        ScreenOptions(
-            write=lambda text: print(text, end="", file=out), moving=True, colour=False, debug=False, sound=True
-        )
-    )
+    screen = Screen(ScreenOptions(write=screen_of(out), moving=True, colour=False, debug=False, sound=True))
     meter = Meter(2)
     meter.add(tone(SAMPLE_RATE, 0.02, 440, 0.9).tobytes())
     assert meter.bars()[1] in "▇█"
@@ -291,7 +291,8 @@ def test_levels_are_drawn_and_what_could_steer_a_terminal_is_not_written() -> No
     assert "\x1b]" not in out.getvalue()
     assert "\x1b[2J" not in out.getvalue()
     assert "owned" in out.getvalue()
-    screen.words("agent", "the first of very many words " * 20 + "and the last", False)
+    written = Screen(ScreenOptions(write=screen_of(out), moving=True, colour=False, debug=False, sound=False))
+    written.words("agent", "the first of very many words " * 20 + "and the last", False)
     assert out.getvalue().endswith("and the last …")
 
 

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from .isolated import IsolatedUnit
 
 
-class _GivenUp(BaseException):
-    """Raised in a thread whose session is over. No code of an author should catch it."""
+class _GivenUp(SystemExit):
+    """Raised in a thread whose session is over: it ends the loop there, and is nobody's failure."""
 
 
 class ThreadPlace:
@@ -74,14 +74,13 @@ class ThreadPlace:
             await asyncio.shield(self._ended)
 
     def _main(self, order: UnitOrder) -> None:
+        why: str | None = None
         try:
             asyncio.run(self._session(order))
-            why = None
         except BaseException as failure:  # noqa: BLE001 - it ends this session and no other
             why = str(failure) or type(failure).__name__
-        finally:
-            with self._lock:
-                self._inner = self._isolate = None
+        with self._lock:
+            self._inner = self._isolate = None
         _call(self._loop, self._over, why)
 
     async def _session(self, order: UnitOrder) -> None:
