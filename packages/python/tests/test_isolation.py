@@ -85,7 +85,8 @@ async def test_a_thread_that_computes_without_end_is_stopped_in_the_middle_and_g
     assert error.details is not None
     assert error.details["at"].startswith("never_returns (")
     await asyncio.wait_for(waiting.active(), 30)
-    assert counts.id not in [thread.name for thread in threading.enumerate()]
+    # It told of its end with its last breath.
+    await until(lambda: counts.id not in [thread.name for thread in threading.enumerate()])
     await launcher.stop()
 
 

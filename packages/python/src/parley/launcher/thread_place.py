@@ -41,6 +41,7 @@ class ThreadPlace:
         self._isolate: Isolate | None = None
         self._running: asyncio.Task[None] | None = None
         self._waiting: list[Mapping[str, Any]] = []
+        self._finished = False
         self._thread: threading.Thread | None = None
         self._ended: asyncio.Future[None] = self._loop.create_future()
 
@@ -69,8 +70,10 @@ class ThreadPlace:
         try:
             await asyncio.wait_for(asyncio.shield(self._ended), self._options.close_ms / 1000 / 2)
         except asyncio.TimeoutError:
-            if thread.ident is not None:
-                ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread.ident), ctypes.py_object(_GivenUp))
+            with self._lock:
+                if thread.ident is not None and not self._finished:
+                    ident = ctypes.c_ulong(thread.ident)
+                    ctypes.pythonapi.PyThreadState_SetAsyncExc(ident, ctypes.py_object(_GivenUp))
             await asyncio.shield(self._ended)
 
     def _main(self, order: UnitOrder) -> None:
@@ -79,7 +82,15 @@ class ThreadPlace:
             asyncio.run(self._session(order))
         except BaseException as failure:  # noqa: BLE001 - it ends this session and no other
             why = str(failure) or type(failure).__name__
+        try:
+            self._finish(why)
+        except _GivenUp:
+            # It was given up in the moment in which it ended by itself. That happens once.
+            self._finish(why)
+
+    def _finish(self, why: str | None) -> None:
         with self._lock:
+            self._finished = True
             self._inner = self._isolate = None
         _call(self._loop, self._over, why)
 
