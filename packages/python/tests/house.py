@@ -6,7 +6,8 @@ import asyncio
 import json
 import os
 import subprocess
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import IO, Any
 from urllib.parse import urlsplit
@@ -21,6 +22,14 @@ ROOT = Path(__file__).resolve().parents[3]
 
 #: Answers in words only, so that nothing is waited for that would have to be heard.
 TEXT: dict[str, Any] = {"provider": "simulator", "transport": "websocket", "modalities": ["text"]}
+
+
+async def until(condition: Callable[[], object], within_s: float = 30) -> None:
+    """Returns when the condition holds: for what other processes do, of which nobody is told."""
+    end_s = time.monotonic() + within_s
+    while not condition():
+        assert time.monotonic() < end_s, "it did not come about"
+        await asyncio.sleep(0.01)
 
 
 class Process:

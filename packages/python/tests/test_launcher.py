@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from parley import Agent, AgentLauncher, LaunchedSession, Notice, ParleyError
+from parley import Agent, AgentLauncher, AgentRequest, LaunchContext, Notice, ParleyError
 
 
-async def stays(_agent: Agent, _type: str, _id: str, session: LaunchedSession) -> None:
+async def stays(_agent: Agent, _type: str, _id: str, session: LaunchContext) -> None:
     session.joined()
     await asyncio.Event().wait()
 
@@ -72,7 +72,7 @@ async def test_starts_that_wait_are_admitted_in_order_past_those_whose_call_is_f
 
 
 async def test_what_the_factory_or_join_call_raises_can_be_read_and_touches_no_neighbour() -> None:
-    async def join(agent: Agent, call_type: str, call_id: str, session: LaunchedSession) -> None:
+    async def join(agent: Agent, call_type: str, call_id: str, session: LaunchContext) -> None:
         if call_id == "throws":
             raise RuntimeError("the line is cut")
         await stays(agent, call_type, call_id, session)
@@ -126,16 +126,17 @@ async def test_a_drain_starts_nothing_tells_everybody_and_closes_what_is_left() 
 async def test_warm_agents_are_kept_by_configuration() -> None:
     made: list[object] = []
 
-    def create(configuration: object) -> Agent:
-        made.append(configuration)
+    def create(request: AgentRequest) -> Agent:
+        made.append(request.configuration)
         return Agent("desk")
 
     launcher = launcher_of(create_agent=create, warm_agents=1, configure=lambda given, _type: given)
     await launcher.start()
-    assert made == [None]
+    # One that shows what is declared, and one that is kept ready.
+    assert made == [None, None]
     await (await launcher.launch()).active()
     await (await launcher.launch(input={"voice": "high"})).active()
-    assert made.count(None) == 2
+    assert made.count(None) == 3
     assert {"voice": "high"} in made
     await launcher.stop()
 

@@ -10,10 +10,10 @@ from typing import Any
 import httpx
 import pytest
 
-from parley import Agent, AgentLauncher, LaunchedSession, ParleyError, Runner, ServeOptions
+from parley import Agent, AgentLauncher, LaunchContext, LaunchedSession, ParleyError, Runner, ServeOptions
 
 
-async def stays(_agent: Agent, _type: str, call_id: str, session: LaunchedSession) -> None:
+async def stays(_agent: Agent, _type: str, call_id: str, session: LaunchContext) -> None:
     if call_id == "throws":
         raise RuntimeError("the line is cut")
     session.joined()
@@ -46,7 +46,7 @@ async def test_a_session_is_started_read_and_closed() -> None:
         assert (await client.get("/calls/other" + path)).status_code == 404
         assert (await client.get("/metrics")).json()["total_sessions_started"] == 1
         text = (await client.get("/metrics", headers={"accept": "text/plain"})).text
-        assert "parley_launcher_total_sessions_started 1" in text
+        assert "parley_launcher_sessions_started_total 1" in text
 
 
 async def test_over_a_limit_it_is_429_with_the_limit_or_202_with_a_place() -> None:
@@ -71,8 +71,8 @@ async def test_a_failed_join_can_be_read() -> None:
     ("body", "words"),
     [
         ("{", "not JSON"),
-        ("[]", "must be an object"),
-        ('{"call_id": 5}', "call_id must be a str"),
+        ("[]", "the body must be object"),
+        ('{"call_id": 5}', "call_id must be string"),
         ('{"callid": "x"}', "unknown field 'callid'"),
         ('{"call_id": " "}', "without white space"),
     ],

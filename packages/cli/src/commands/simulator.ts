@@ -11,6 +11,7 @@ interface SimulatorOptions extends GlobalOptions {
   port: string;
   script?: string;
   tls?: boolean;
+  untilStdinEnds?: boolean;
 }
 
 export function simulator(program: Command): void {
@@ -20,6 +21,7 @@ export function simulator(program: Command): void {
     .option('--port <port>', 'where to listen; 0 takes a free one', '0')
     .option('--script <file>', 'what it says and which tools it calls, as YAML or JSON')
     .option('--tls', 'also listen with TLS, for clients that insist on wss:')
+    .option('--until-stdin-ends', 'end when stdin does, as it does when the program that began it is gone')
     .action(async (_options: SimulatorOptions, command: Command) => {
       const options = command.optsWithGlobals<SimulatorOptions>();
       const { parseScript, startSimulator } = await import('@parley/simulator');
@@ -36,9 +38,16 @@ export function simulator(program: Command): void {
         if (tls) note(`with TLS: ${tls.url} (authority: parley simulator --tls --json prints it)`);
         note(`for a control plane: PARLEY_SIMULATOR_URL=${url}/v1 parley serve`);
       }
-      await untilSignal();
+      await (options.untilStdinEnds ? Promise.race([untilSignal(), untilStdinEnds()]) : untilSignal());
       await running.close();
     });
+}
+
+async function untilStdinEnds(): Promise<void> {
+  // What it says is nobody's: only its end counts, and a cut pipe is one too.
+  await new Promise((resolve) => {
+    process.stdin.once('close', resolve).once('error', resolve).resume();
+  });
 }
 
 function read(path: string): string {

@@ -6,6 +6,9 @@ from .agent import Agent, AgentHandle, FunctionOptions
 # the same for a plain def
 from .blocking import BlockingContext, BlockingSession
 
+# a call that an agent joined by itself
+from .call import AgentCall, CallEnd, JoinedCall
+
 # the control plane over HTTP
 from .client import ParleyClient
 
@@ -16,7 +19,15 @@ from .context import Context
 from .errors import ParleyError
 
 # one agent for each call
-from .launcher import AgentLauncher, LaunchedSession, Notice
+from .launcher import (
+    AgentLauncher,
+    AgentRequest,
+    LaunchContext,
+    LaunchedSession,
+    LauncherOptions,
+    Notice,
+    connect_launcher,
+)
 from .runner import Runner, ServeOptions
 
 # what a handler is given
@@ -35,15 +46,21 @@ from .workflow import fold_workflow, is_terminal
 
 __all__ = [
     "Agent",
+    "AgentCall",
     "AgentHandle",
     "AgentLauncher",
     "AgentOptions",
+    "AgentRequest",
     "AgentStatus",
     "BlockingContext",
     "BlockingSession",
+    "CallEnd",
     "Context",
     "FunctionOptions",
+    "JoinedCall",
+    "LaunchContext",
     "LaunchedSession",
+    "LauncherOptions",
     "Notice",
     "ParleyClient",
     "ParleyError",
@@ -55,6 +72,7 @@ __all__ = [
     "Turn",
     "__version__",
     "append",
+    "connect_launcher",
     "fold",
     "fold_workflow",
     "is_terminal",

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import copy
 import signal
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal, TypeVar, overload
 
 from typing_extensions import TypedDict, Unpack
 
+from .call import AgentCall, AgentCalls, AgentParts, CallHost, Joining
 from .contract import LIMITS
 from .contract.types import SessionLimits, TurnDetection
 from .declaration import is_name, parse_declaration
@@ -58,6 +60,43 @@ class Agent:
         self._options = options
         self._sessions: dict[str, SessionDefinition] = {}
         self._functions: dict[str, FunctionDefinition] = {}
+        self._calls = AgentCalls(self.parts)
+
+    @property
+    def parts(self) -> AgentParts:
+        """What it declares."""
+        return AgentParts(self.name, self._sessions, self._functions)
+
+    def create_call(self, type: str, id: str, session: str | None = None) -> AgentCall:
+        """A call that this agent can join, held with the session named, that of the call's type, or the only one.
+
+        Raises ParleyError ``invalid_argument``.
+        """
+        return self._calls.create(type, id, session)
+
+    def join(self, call: AgentCall) -> Joining:
+        """Joins a call: ``async with agent.join(call) as joined``, and leaving the block leaves the call.
+
+        Without a launcher the call is held in this process, with the model alone in it. An agent is in one call at a
+        time. Raises ParleyError ``failed_precondition``.
+        """
+        return Joining(lambda: self._calls.join(call))
+
+    async def finish(self) -> None:
+        """Returns when the call that it is in has ended. Raises the ParleyError that ended it, if one did."""
+        end = await self._calls.current().ended()
+        if end.error is not None:
+            raise end.error
+
+    async def simple_response(self, text: str) -> None:
+        """Lets the model answer a text, in the call that it is in: ``"Greet the caller."``"""
+        await self._calls.current().session.inject(text, respond=True)
+
+    def seated(self, host: CallHost) -> Agent:
+        """The same agent with a call of its own, held at ``host``: one declared agent can be in many calls so."""
+        seat = copy.copy(self)
+        seat._calls = AgentCalls(seat.parts, host)
+        return seat
 
     def session(
         self,
@@ -237,6 +276,10 @@ class AgentHandle:
         """Cancels what runs, says how it ended, and stops. A second call does not wait for that."""
         self._worker.stop()
         await self.stopped()
+
+    def when_stopped(self, tell: Callable[[], None]) -> None:
+        """Calls ``tell`` when it has stopped, however."""
+        self._task.add_done_callback(lambda _: tell())
 
     def leave(self, *, now: bool) -> None:
         """Begins to drain, or to stop, without waiting for it."""

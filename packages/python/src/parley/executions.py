@@ -19,9 +19,9 @@ from .blocking import BlockingContext
 from .connection import Connection
 from .context import Context
 from .errors import ParleyError
+from .fence import fenced
 from .functions import FunctionDefinition
 from .log import Log
-from .results import Results
 from .signals import Signal
 from .threads import Threads
 
@@ -36,9 +36,10 @@ _ENDED = ParleyError("cancelled", "the execution has ended")
 class Execution:
     """An execution that has no result yet."""
 
-    def __init__(self, dispatch: dict[str, Any], over: Connection) -> None:
+    def __init__(self, dispatch: dict[str, Any], over: Connection | None) -> None:
         self.dispatch = dispatch
         self.id: str = dispatch["execution_id"]
+        #: None where it did not come over a link.
         self.over = over
         self.end = Signal()
         #: The timeout, and after a cancellation the time left to end by itself.
@@ -47,6 +48,22 @@ class Execution:
         self.task: asyncio.Task[Any] | None = None
         #: Calls of other functions that it waits for.
         self.calls = 0
+
+
+class ResultPort(Protocol):
+    """Where results go."""
+
+    def __contains__(self, execution_id: str) -> bool: ...
+
+    def ids(self) -> list[str]: ...
+
+    def keep(self, result: dict[str, Any], over: Connection | None) -> None: ...
+
+    def repeat(self, execution_id: str) -> None: ...
+
+    def settled(self, execution_id: str) -> None: ...
+
+    def resumed(self, wanted: set[str]) -> None: ...
 
 
 class ExecutionPorts(Protocol):
@@ -62,7 +79,7 @@ class Executions:
     def __init__(
         self,
         functions: Mapping[str, FunctionDefinition],
-        results: Results,
+        results: ResultPort,
         ports: ExecutionPorts,
         *,
         threads: Threads,
@@ -97,7 +114,7 @@ class Executions:
         """Everything that the server may ask about after a cut."""
         return [*self._open, *self._results.ids()]
 
-    def dispatch(self, dispatch: dict[str, Any], over: Connection) -> None:
+    def dispatch(self, dispatch: dict[str, Any], over: Connection | None) -> None:
         execution = Execution(dispatch, over)
         known = self._open.get(execution.id)
         if known is not None:
@@ -143,7 +160,7 @@ class Executions:
         for execution in list(self._open.values()):
             if execution.id in wanted:
                 self._ports.accepted(execution)
-            elif not execution.over.up:
+            elif execution.over is None or not execution.over.up:
                 self.cancel(execution.id, "the control plane no longer wants it")
         self._results.resumed(wanted)
 
@@ -183,7 +200,7 @@ class Executions:
         try:
             execution.end.raise_if_set()
             # A task of its own: a cancellation must not reach what keeps the books here.
-            execution.task = asyncio.ensure_future(self._body(execution, definition))
+            execution.task = asyncio.ensure_future(fenced(self._body(execution, definition)))
             returned = await execution.task
             self._end(execution, "succeeded", output=definition.output(returned))
         except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 - it goes to the server

@@ -16,6 +16,7 @@ from .blocking import BlockingSession
 from .connection import Connection
 from .contract.types import SessionDeclaration
 from .errors import ParleyError
+from .fence import fenced
 from .log import Log
 from .session import LiveSession
 from .signals import Signal
@@ -151,15 +152,7 @@ class Sessions:
 
     async def _run(self, open_: _Open, handler: Handler) -> None:
         session = open_.session
-        failure: ParleyError | None = None
-        try:
-            await self._handle(session, handler)
-        except (Exception, asyncio.CancelledError) as error:
-            end = session.ended
-            # The task is cancelled only when the session ended and the handler did not.
-            cancelled = isinstance(error, asyncio.CancelledError) and end is not None
-            failure = end if cancelled else ParleyError.of(error)
-            session.log.debug("the handler raised", exc_info=error)
+        failure = await handle(session, handler, self._threads, self._cancel_ms)
         end = session.ended
         # A handler that lets the end of its session pass through has not failed. An agent that stops has.
         if failure is not None and failure is end and failure.code == "cancelled":
@@ -179,28 +172,6 @@ class Sessions:
             del self._open[ended[0].session.id]
         self._ports.changed()
 
-    async def _handle(self, session: LiveSession, handler: Handler) -> None:
-        if not inspect.iscoroutinefunction(handler):
-            face = BlockingSession(session, asyncio.get_running_loop())
-            returned = await self._threads.run(lambda: handler(face))
-            # Something callable that is no function may hide that it is asynchronous.
-            if inspect.isawaitable(returned):
-                await returned
-            return
-        # Its own task, so that what it does with its cancellations stays its own.
-        work: asyncio.Future[None] = asyncio.ensure_future(cast("Awaitable[None]", handler(session)))
-        loop = asyncio.get_running_loop()
-        timer: list[asyncio.TimerHandle] = []
-        # After the end everything that it awaits from its session raises; a handler that waits for something else, or
-        # goes on all the same, is cancelled after a while.
-        deaf = session.on_end(lambda _: timer.append(loop.call_later(self._cancel_ms / 1000, work.cancel)))
-        try:
-            await work
-        finally:
-            deaf()
-            for one in timer:
-                one.cancel()
-
     def _refuse(self, session_id: str, error: ParleyError, over: Connection) -> None:
         self._ports.say({"type": "session.handled", "session_id": session_id, "error": error.to_object()}, over)
 
@@ -214,3 +185,38 @@ class Sessions:
         if open_.handled is not None:
             self._open.pop(open_.session.id, None)
         self._ports.changed()
+
+
+async def handle(session: LiveSession, handler: Handler, threads: Threads, cancel_ms: int) -> ParleyError | None:
+    """Runs a handler to its end. What it raised, or None; the error that ended the session where that was why."""
+    try:
+        await _run(session, handler, threads, cancel_ms)
+    except (Exception, asyncio.CancelledError) as error:
+        end = session.ended
+        session.log.debug("the handler raised", exc_info=error)
+        # The task is cancelled only when the session ended and the handler did not.
+        return end if isinstance(error, asyncio.CancelledError) and end is not None else ParleyError.of(error)
+    return None
+
+
+async def _run(session: LiveSession, handler: Handler, threads: Threads, cancel_ms: int) -> None:
+    loop = asyncio.get_running_loop()
+    if not inspect.iscoroutinefunction(handler):
+        face = BlockingSession(session, loop)
+        returned = await fenced(threads.run(lambda: handler(face)))
+        # Something callable that is no function may hide that it is asynchronous.
+        if inspect.isawaitable(returned):
+            await returned
+        return
+    # Its own task, so that what it does with its cancellations stays its own.
+    work: asyncio.Future[None] = asyncio.ensure_future(fenced(cast("Awaitable[None]", handler(session))))
+    timer: list[asyncio.TimerHandle] = []
+    # After the end everything that it awaits from its session raises; a handler that waits for something else, or
+    # goes on all the same, is cancelled after a while.
+    deaf = session.on_end(lambda _: timer.append(loop.call_later(cancel_ms / 1000, work.cancel)))
+    try:
+        await work
+    finally:
+        deaf()
+        for one in timer:
+            one.cancel()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Literal, NamedTuple
 
 from .backoff import Backoff
@@ -48,11 +48,15 @@ class AgentWorker:
         sessions: Mapping[str, SessionDefinition],
         functions: Mapping[str, FunctionDefinition],
         options: AgentOptions,
+        *,
+        session_load: Callable[[], int] | None = None,
     ) -> None:
+        """``session_load`` is how many sessions it holds, where there are more than those of the control plane."""
         self._name = name
         self._definitions = sessions
         self._functions = functions
         self._options = options
+        self._session_load = session_load or (lambda: len(self._sessions))
         self._log = Log(agent=name)
         self._instance_id = new_id("agent")
         self._link_id: str | None = None
@@ -181,7 +185,7 @@ class AgentWorker:
         return Terms(frame["heartbeat_ms"], frame["lease_ms"], frame["frame_bytes_max"])
 
     def heartbeat(self) -> str:
-        load = {"executions": len(self._executions), "sessions": len(self._sessions)}
+        load = {"executions": len(self._executions), "sessions": self._session_load()}
         self._results.repeat_all(self._options.repeat_ms)
         return dumps({"type": "agent.heartbeat", "load": load})
 

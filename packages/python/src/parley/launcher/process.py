@@ -1,0 +1,114 @@
+"""What runs in the process of one session.
+
+P1  It ends with its launcher, however that ends: a thread reads what the launcher says, and the end of that is the end.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+import importlib.util
+import io
+import json
+import os
+import sys
+import threading
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import IO, Any
+
+from parley.errors import ParleyError
+from parley.log import LOGGER
+
+from .isolate import Isolate, Report, TellingHandler
+from .isolated_environment import declared_launcher
+from .process_place import LENGTH, framed
+from .unit import UnitOrder
+
+#: The name that the program's file is loaded under, so that `if __name__ == "__main__"` does not run it.
+_MAIN = "__parley_main__"
+
+
+class _Pipe:
+    """The launcher, over the stdin and stdout that this process began with; what the session prints goes to stderr."""
+
+    def __init__(self) -> None:
+        self._in: IO[bytes] = os.fdopen(os.dup(0), "rb")
+        self._out = os.dup(1)
+        self._lock = threading.Lock()
+        nothing = os.open(os.devnull, os.O_RDONLY)
+        os.dup2(nothing, 0)
+        os.dup2(2, 1)
+        # Line by line, as at a terminal: this process may be killed at any time.
+        if isinstance(sys.stdout, io.TextIOWrapper):
+            sys.stdout.reconfigure(line_buffering=True)
+
+    def read(self) -> dict[str, Any]:
+        """Blocks for the next order; the end of the launcher is the end of this process."""
+        head = self._in.read(LENGTH.size)
+        if len(head) < LENGTH.size:
+            # At once: the session may block its loop, and nobody hears of it any more.
+            os._exit(1)
+        (length,) = LENGTH.unpack(head)
+        order: dict[str, Any] = json.loads(self._in.read(length))
+        return order
+
+    def tell(self, report: Report) -> None:
+        left = memoryview(framed(report))
+        with self._lock:
+            try:
+                while left:
+                    left = left[os.write(self._out, left) :]
+            except BrokenPipeError:
+                os._exit(1)
+
+
+def main() -> None:
+    pipe = _Pipe()
+    begin = pipe.read()
+    LOGGER.addHandler(TellingHandler(pipe.tell))
+    LOGGER.setLevel(begin["log_level"])
+    LOGGER.propagate = False
+    try:
+        asyncio.run(_session(pipe, begin))
+    except BaseException as failure:  # noqa: BLE001 - whatever it was, the launcher is told
+        error = ParleyError.of(failure)
+        pipe.tell({"type": "ended", "reason": "failed", "error": error.to_object()})
+    # Threads that still run must not keep it.
+    os._exit(0)
+
+
+async def _session(pipe: _Pipe, begin: Mapping[str, Any]) -> None:
+    loop = asyncio.get_running_loop()
+    _load(begin["module"])
+    declared = declared_launcher(begin["launcher"])
+    if declared is None:
+        words = (
+            f"{begin['module'].get('path') or begin['module'].get('name')} made no AgentLauncher when it was loaded "
+            "for an isolated session: make it at the top of the module, and call Runner.cli() below it"
+        )
+        raise ParleyError("failed_precondition", words)
+    # How long it may be silent, and take to end, is its launcher's to say.
+    isolate = Isolate(replace(declared.options, **begin["options"]), declared.make, pipe.tell)
+    running = loop.create_task(isolate.run(UnitOrder(**begin["order"])))
+
+    def read() -> None:
+        while True:
+            loop.call_soon_threadsafe(isolate.take, pipe.read())
+
+    # The first turn is the session's: nothing is said to it before it began.
+    await asyncio.sleep(0)
+    threading.Thread(target=read, daemon=True).start()
+    await running
+
+
+def _load(module: Mapping[str, str]) -> None:
+    if "name" in module:
+        importlib.import_module(module["name"])
+        return
+    spec = importlib.util.spec_from_file_location(_MAIN, module["path"])
+    if spec is None or spec.loader is None:
+        raise ParleyError("failed_precondition", f"{module['path']} cannot be loaded as a module")
+    loaded = importlib.util.module_from_spec(spec)
+    sys.modules[_MAIN] = loaded
+    spec.loader.exec_module(loaded)

@@ -1,0 +1,1 @@
+"""Who runs the models of calls that are held in this process."""

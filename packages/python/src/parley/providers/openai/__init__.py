@@ -1,0 +1,1 @@
+"""OpenAI Realtime (GA) over WebSocket, and whatever speaks the same protocol."""

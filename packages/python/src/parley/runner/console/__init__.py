@@ -1,0 +1,1 @@
+"""A call at a terminal."""

@@ -1,0 +1,199 @@
+"""Sessions in threads and in processes, and what they cannot do to their neighbours."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from house import until
+
+from parley import Agent, AgentLauncher, LaunchContext, LaunchedSession, Notice, ParleyError
+
+PROGRAM = Path(__file__).with_name("launched_agent.py")
+
+
+def blocks_the_loop() -> None:
+    time.sleep(1.5)
+
+
+def never_returns() -> None:
+    count = 0
+    while True:
+        count += 1
+
+
+async def join(_agent: Agent, _type: str, call_id: str, session: LaunchContext) -> None:
+    session.joined()
+    if call_id == "blocks":
+        await asyncio.sleep(0)
+        blocks_the_loop()
+    if call_id == "counts":
+        await asyncio.sleep(0)
+        never_returns()
+    if call_id == "throws":
+        raise RuntimeError("the line is cut")
+    if call_id == "exits":
+        sys.exit(3)
+    await asyncio.Event().wait()
+
+
+def launcher_of(isolation: str, join_call: Callable[..., Awaitable[None]] = join, **options: Any) -> AgentLauncher:
+    more = {"module": PROGRAM, **options} if isolation == "process" else options
+    return AgentLauncher(create_agent=lambda: Agent("desk"), join_call=join_call, isolation=isolation, **more)
+
+
+async def ended(session: LaunchedSession) -> ParleyError:
+    await asyncio.wait_for(session.finished(), 30)
+    assert session.error is not None
+    return session.error
+
+
+@pytest.mark.parametrize("isolation", ["thread", "process"])
+async def test_a_session_that_blocks_its_loop_ends_with_its_place_in_the_code_and_its_neighbour_goes_on(
+    isolation: str,
+) -> None:
+    launcher = launcher_of(isolation, blocked_ms=400)
+    neighbour = await launcher.launch("neighbour")
+    await neighbour.active()
+    blocks = await launcher.launch("blocks")
+    error = await ended(blocks)
+    name = "blocks_everything" if isolation == "process" else "blocks_the_loop"
+    assert blocks.reason == "blocked"
+    assert error.details is not None
+    assert error.details["culprit"] == blocks.id
+    assert error.details["blocked_ms"] >= 400
+    file = PROGRAM if isolation == "process" else Path(__file__)
+    assert error.details["at"].startswith(f"{name} ({file}:")
+    assert neighbour.status == "active"
+    await launcher.stop()
+    assert neighbour.reason == "stopped"
+
+
+async def test_a_thread_that_computes_without_end_is_stopped_in_the_middle_and_gives_its_place_back() -> None:
+    launcher = launcher_of("thread", blocked_ms=300, close_ms=100, max_concurrent_sessions=1)
+    counts = await launcher.launch("counts")
+    waiting = await launcher.launch("waits", queue=True)
+    error = await ended(counts)
+    assert error.details is not None
+    assert error.details["at"].startswith("never_returns (")
+    await asyncio.wait_for(waiting.active(), 30)
+    # It told of its end with its last breath.
+    await until(lambda: counts.id not in [thread.name for thread in threading.enumerate()])
+    await launcher.stop()
+
+
+async def test_a_thread_that_sleeps_holds_its_place_until_it_returns() -> None:
+    launcher = launcher_of("thread", blocked_ms=300, close_ms=100, max_concurrent_sessions=1)
+    await ended(await launcher.launch("blocks"))
+    with pytest.raises(ParleyError, match="at its limit of 1 sessions"):
+        await launcher.launch("next")
+    following = await launcher.launch("next", queue=True)
+    await asyncio.wait_for(following.active(), 30)
+    await launcher.stop()
+
+
+@pytest.mark.parametrize("isolation", ["shared", "thread"])
+@pytest.mark.parametrize(
+    ("call_id", "words"), [("throws", "the line is cut"), ("exits", "it called for the end of the process (3)")]
+)
+async def test_what_a_session_raises_ends_it_alone(isolation: str, call_id: str, words: str) -> None:
+    launcher = launcher_of(isolation)
+    neighbour, one = await launcher.launch("neighbour"), await launcher.launch(call_id)
+    assert (await ended(one)).message == words
+    await neighbour.active()
+    assert neighbour.status == "active"
+    await launcher.stop()
+
+
+@pytest.mark.parametrize(
+    ("call_id", "words"),
+    [("throws", "the line is cut"), ("exits", "it ended with 7"), ("dies", "it was ended by signal 9")],
+)
+async def test_a_process_may_crash_in_every_way(call_id: str, words: str) -> None:
+    launcher = launcher_of("process")
+    neighbour, one = await launcher.launch("neighbour"), await launcher.launch(call_id)
+    assert words in (await ended(one)).message
+    await neighbour.active()
+    assert neighbour.status == "active"
+    await launcher.stop()
+
+
+async def test_a_killed_process_is_a_failed_session_and_a_free_place(tmp_path: Path) -> None:
+    launcher = launcher_of("process", max_concurrent_sessions=1)
+    path = tmp_path / "pid"
+    session = await launcher.launch("says-pid", input={"path": str(path)})
+    await session.active()
+    await until(lambda: path.exists() and path.read_text())
+    pid = int(path.read_text())
+    assert pid != os.getpid()
+    os.kill(pid, signal.SIGKILL)
+    assert "it was ended by signal 9" in (await ended(session)).message
+    following = await launcher.launch("next", queue=True)
+    await asyncio.wait_for(following.active(), 30)
+    await launcher.stop()
+
+
+@pytest.mark.parametrize("isolation", ["thread", "process"])
+async def test_a_session_elsewhere_is_told_closed_and_drained_as_one_here(isolation: str) -> None:
+    seen: list[Notice] = []
+    bye = threading.Event()
+
+    async def polite(_agent: Agent, _type: str, _id: str, session: LaunchContext) -> None:
+        session.joined()
+        await until(bye.is_set)
+
+    def notice(_agent: Agent, notice: Notice) -> None:
+        seen.append(notice)
+        bye.set()
+
+    launcher = launcher_of(isolation, polite, on_notice=notice)
+    closed, drained = await launcher.launch("closed"), await launcher.launch("polite")
+    await asyncio.gather(closed.active(), drained.active())
+    await asyncio.wait_for(closed.close("changed_my_mind"), 30)
+    assert (closed.status, closed.reason) == ("ended", "changed_my_mind")
+    await asyncio.wait_for(launcher.drain(20_000), 30)
+    assert (drained.status, drained.reason) == ("ended", "task_completed")
+    if isolation == "thread":
+        assert seen == [Notice("draining", 20_000)]
+
+
+async def test_a_module_that_makes_no_launcher_is_told_and_so_is_what_cannot_be_said_to_a_process(
+    tmp_path: Path,
+) -> None:
+    empty = tmp_path / "empty.py"
+    empty.write_text("print('nothing here')\n", encoding="utf-8")
+    launcher = launcher_of("process", module=empty)
+    error = await ended(await launcher.launch())
+    assert error.code == "failed_precondition"
+    assert "made no AgentLauncher" in error.message
+    unsaid = await ended(await launcher.launch(input=object()))
+    assert "input is a object, which JSON cannot say, so it cannot be given to a process" in unsaid.message
+    await launcher.stop()
+
+
+async def test_in_a_shared_loop_the_watchdog_names_the_session_the_function_and_the_line(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    launcher = launcher_of("shared", blocked_ms=300)
+    unwatch = launcher.watch()
+    try:
+        blocks = await launcher.launch("blocks")
+        await blocks.active()
+        # The loop is blocked here, and turns again afterwards.
+        await asyncio.sleep(0.01)
+    finally:
+        unwatch()
+    (line,) = [one for one in caplog.records if one.getMessage() == "the event loop is blocked"]
+    fields = line.__dict__["fields"]
+    assert fields["culprit"] == blocks.id
+    assert fields["at"].startswith(f"blocks_the_loop ({__file__}:")
+    assert blocks.status == "active"
+    await launcher.stop()
