@@ -51,18 +51,25 @@ async function inContainers(folder: string, tarballs: readonly Tarball[], base: 
     ...(agent.environment['PARLEY_URL'] === `http://parley:${published}` ? [] : ['the agent dials elsewhere']),
     ...(plane.environment['PARLEY_PORT'] === String(published) ? [] : ['the port that is published is another one']),
     ...(parley.image.ports[0] === published ? [] : ['EXPOSE is not the port that is published']),
-    // A drain, and a second for the process.
-    ...(Math.min(agent.stopGraceMs, plane.stopGraceMs) >= 31_000 ? [] : ['one is killed before its drain is over']),
+    ...(desk.image.env['PORT'] === String(desk.image.ports[0]) ? [] : ['EXPOSE is not the port it listens on']),
+    ...(agent.ports[0]?.[1] === desk.image.ports[0] ? [] : ['the compose file publishes another port than EXPOSE']),
+    // A drain, the end of its calls, and a second for the process.
+    ...(Math.min(agent.stopGraceMs, plane.stopGraceMs) >= 33_000 ? [] : ['one is killed before its drain is over']),
   ];
   // On this machine another program may hold the port that a container has for itself.
   const port = String(await freePort());
   const served = running(parley, { ...plane.environment, PARLEY_PORT: port });
-  const working = { ...agent.environment, PARLEY_URL: `http://127.0.0.1:${port}` };
+  const own = String(await freePort());
+  const working = { ...agent.environment, PARLEY_URL: `http://127.0.0.1:${port}`, PORT: own };
   try {
     await served.until(() => parley.healthy({ PARLEY_PORT: port }, plane.healthcheck));
     const agents = running(desk, working);
     try {
+      await agents.until(() => desk.healthy(working));
+      await agents.until(async () => (await fetch(`http://127.0.0.1:${own}/ready`)).ok);
       await agents.until(async () => agents.output().includes('registered'));
+      const open = await fetch(`http://127.0.0.1:${own}/sessions`);
+      if (open.status !== 401) found.push(`without its key it answers ${open.status}`);
       const talk = ['parley', 'session', 'talk', 'front-desk.voice', '--text', 'Where is order 42?'];
       await done('a call', folder, { ...node, ...working }, talk, 'Order 42 is on its way.');
       found.push(...(await agents.told('the agent')));

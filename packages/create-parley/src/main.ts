@@ -12,7 +12,7 @@ const NEXT: Readonly<Record<Language, string[]>> = {
     'python -m venv .venv && . .venv/bin/activate',
     "pip install -e '.[test]'",
     'pytest',
-    'docker compose up --build',
+    'python agent.py run --text',
   ],
 };
 
