@@ -6,7 +6,7 @@ import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type Browser, chromium, type Page } from 'playwright-core';
-import { expect } from 'vitest';
+import { vi } from 'vitest';
 import { resample, writeWav } from '@parley/transport/audio';
 import { listenTo, type PageEar } from '../page.ts';
 import type { ServerEvent, Wire } from '../wire.ts';
@@ -100,7 +100,14 @@ export class BrowserPage implements AsyncDisposable {
 
   /** Resolves when these words were received. */
   async understands(words: string): Promise<void> {
-    await expect.poll(() => this.ear.words(), { timeout: 20_000, interval: 200 }).toBe(words);
+    await vi.waitFor(
+      async () => {
+        const heard = await this.ear.words();
+        if (heard !== words)
+          throw new Error(`expected to hear ${JSON.stringify(words)}, heard ${JSON.stringify(heard)}`);
+      },
+      { timeout: 20_000, interval: 200 },
+    );
   }
 
   /** Types a text and asks for an answer. */
