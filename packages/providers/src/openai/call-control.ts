@@ -143,6 +143,11 @@ export class CallControl {
     this.sideband.send(encoded({ type: 'output_audio_buffer.clear', event_id: newId('event') }));
   }
 
+  /** A `response.create` of ours goes out. */
+  asking(): void {
+    this.#answers.asking();
+  }
+
   /** A turn of the user is complete. */
   heardUser(): void {
     this.#answers.heardUser();

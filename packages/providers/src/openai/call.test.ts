@@ -342,10 +342,21 @@ test('what a client answers to a call of the model is taken out without harm, on
   peer.say(ended('resp_4', 'completed'));
   await event('response.completed', 3);
   expect(peer.received.filter(({ type }) => type === 'output_audio_buffer.clear')).toHaveLength(1);
+  // Where the server asked meanwhile, its own reply may sound by the time that the other is told to be over.
+  peer.say({ type: 'response.output_item.done', response_id: 'resp_4', item: { ...made, call_id: 'call_3' } });
+  peer.say(
+    { type: 'conversation.item.added', item: { ...answer, id: 'item_3', call_id: 'call_3' } },
+    created('resp_5'),
+  );
+  expect(await peer.next('response.cancel')).toMatchObject({ response_id: 'resp_5' });
+  call.connection.send({ type: 'respond' });
+  peer.say(ended('resp_5', 'cancelled'));
+  await event('response.completed', 4);
+  expect(peer.received.filter(({ type }) => type === 'output_audio_buffer.clear')).toHaveLength(1);
   // A second answer to the same call is no habit of a client.
   peer.say({ type: 'conversation.item.added', item: { ...answer, id: 'item_again' } });
   expect(await event('session.tampered')).toMatchObject({ fields: ['conversation'] });
-  expect(rejected).toHaveLength(2);
+  expect(rejected).toHaveLength(3);
 });
 
 test('a reply that the user or the server asked for is not stopped, whatever a client answered before', async () => {

@@ -35,6 +35,11 @@ export class ClientAnswers {
     return this.#stopping;
   }
 
+  /** The server asks for a reply: it may begin the moment that the other one ends, and is not to be cut for it. */
+  asking(): void {
+    this.#stopping = undefined;
+  }
+
   /** A reply is over. True when it was stopped in the middle: then what there is of its sound is not to be heard. */
   cut(response: Wire): boolean {
     if (this.#stopping === undefined || textIn(response, 'id') !== this.#stopping) return false;
