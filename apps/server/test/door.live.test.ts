@@ -191,6 +191,12 @@ test.each([
       await browser.page.evaluate(`window.session.sendMessage('order ${n + 1}')`);
       await seen(browser.page, spoke(answer));
       await heard(browser, answer);
+      // The next question is asked when this answer is over: two in one breath would be one sound.
+      await vi.waitFor(async () => {
+        const over = (await events(browser.page)).filter(({ type }) => type === 'output_audio_buffer.stopped');
+        expect(over).toHaveLength(n + 1);
+      }, 10_000);
+      await browser.ear.forget();
     }
     const said = (await events(browser.page)).filter(({ type }) => type === 'response.output_audio_transcript.done');
     expect(said.map((frame) => frame['transcript'])).toEqual(answers);
