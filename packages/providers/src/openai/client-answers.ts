@@ -1,6 +1,6 @@
 // Answers that the client of a call gives to the tools of the model. Clients that run tools themselves answer every call,
 // if only to say that they have no such tool, and ask for the model's reply at once. The server answers it too, so theirs is
-// taken out, and a reply that stands on it alone is stopped before it is heard.
+// taken out, and a reply that stands on it alone is stopped, where it is not complete already.
 
 import { objectIn, textIn, type Wire } from './wire.ts';
 
