@@ -163,37 +163,28 @@ test('over a call that the provider terminates, what the page makes of the sessi
   expect(await house.api.until(session_id, 'session.closed')).toMatchObject({ reason: 'client_left' });
 });
 
-test('a page that answers the calls of its model, if only to say that it has no such tool, is no hindrance', async () => {
+test('a page that answers the calls of its model, if only to say that it has no such tool, keeps its call', async () => {
   await using browser = await openChromium({ 'agents.js': agents }, new Int16Array(0));
   const found = support.found.length;
   await call(browser.page, await secretOf('support.native'), house.server.url);
   const { sessions } = await house.api.get<{ sessions: { session_id: string }[] }>(
     '/api/v1/sessions?target=support.native',
   );
+  const session_id = sessions[0]?.session_id as string;
   // More of them than changes of a session are put up with.
-  const answers = ['1', '2', '3', '4', '5'].map((n) => `Order ${n} ships on ${n === '1' ? 'Monday' : 'Tuesday'}.`);
-  for (const [n, answer] of answers.entries()) {
-    await browser.page.evaluate(`window.session.sendMessage('order ${n + 1}')`);
-    await seen(browser.page, spoke(answer));
-    await heard(browser, answer);
-    // The next question is asked when this answer is over: two in one breath would be one sound.
+  const orders = ['1', '2', '3', '4', '5'];
+  for (const [n, order] of orders.entries()) {
+    await browser.page.evaluate(`window.session.sendMessage('order ${order}')`);
     await vi.waitFor(async () => {
-      const over = (await events(browser.page)).filter(({ type }) => type === 'output_audio_buffer.stopped');
-      expect(over).toHaveLength(n + 1);
+      const log = await house.api.events(session_id);
+      expect(log.filter(({ type }) => type === 'client.rejected')).toHaveLength(n + 1);
+      expect(log.filter(({ type }) => type === 'tool.answered')).toHaveLength(n + 1);
+      const begun = log.filter(({ type }) => type === 'response.started').length;
+      expect(log.filter(({ type }) => type === 'response.completed')).toHaveLength(begun);
     }, 10_000);
-    await browser.ear.forget();
   }
-  const said = (await events(browser.page)).filter(({ type }) => type === 'response.output_audio_transcript.done');
-  const words = said.map((frame) => frame['transcript']);
-  expect(words).toEqual(answers);
-  expect(support.found.slice(found)).toHaveLength(answers.length);
-  const log = await vi.waitFor(async () => {
-    const all = await house.api.events(sessions[0]?.session_id as string);
-    expect(all.filter(({ type }) => type === 'client.rejected')).toHaveLength(answers.length);
-    expect(all.filter(({ type }) => type === 'tool.answered')).toHaveLength(answers.length);
-    return all;
-  }, 5000);
-  expect(log.map(({ type }) => type)).not.toContain('session.closing');
+  expect(support.found.slice(found)).toEqual(orders.map((order) => ({ order })));
+  expect((await house.api.events(session_id)).map(({ type }) => type)).not.toContain('session.closing');
   await browser.page.evaluate('window.session.close()');
 });
 

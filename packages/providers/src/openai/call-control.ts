@@ -143,11 +143,6 @@ export class CallControl {
     this.sideband.send(encoded({ type: 'output_audio_buffer.clear', event_id: newId('event') }));
   }
 
-  /** The output of a tool goes out. */
-  answered(call_id: string): void {
-    this.#answers.answered(call_id);
-  }
-
   /** A `response.create` of ours goes out. */
   asking(): void {
     this.#answers.asking();

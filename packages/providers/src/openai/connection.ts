@@ -149,7 +149,6 @@ export class OpenAIConnection implements ModelConnection {
       if (this.#ownItems.size >= SENT_MAX) forgetOldest(this.#ownItems);
       this.#ownItems.add(item_id);
     }
-    if (command.type === 'tool_output') call?.answered(command.call_id);
     if (creates) call?.asking();
     if (creates && this.#options.socket.open) this.#responses.asked(frame.event_id, command_id);
     this.#options.socket.send(encoded(frame));
