@@ -2,7 +2,7 @@
 
 import OpenAI from 'openai';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { Caller, withoutCandidates } from './support/caller.ts';
+import { Caller } from './support/caller.ts';
 import { Client } from './support/client.ts';
 import { House, TEXT } from './support/house.ts';
 import { type SupportAgent, supportAgent } from './support/support-agent.ts';
@@ -155,7 +155,7 @@ test('errors of HTTP have the shape that the openai client parses', async () => 
 
 test('calls.create answers an offer, the call is an ordinary session, and hangup ends it', async () => {
   await using caller = await Caller.open();
-  const sdp = withoutCandidates(await caller.peer.offer());
+  const sdp = await caller.peer.offer();
   const response = await openai.realtime.calls.create({ sdp, session: { type: 'realtime', model: 'support.page' } });
   expect(response.status).toBe(201);
   expect(response.headers.get('content-type')).toMatch(/^application\/sdp/);
@@ -196,7 +196,7 @@ test('a bare offer with a client secret is a call of its target', async () => {
   const response = await fetch(`${house.server.url}/v1/realtime/calls`, {
     method: 'POST',
     headers: { authorization: `Bearer ${value}`, 'content-type': 'application/sdp', origin: 'http://localhost:5173' },
-    body: withoutCandidates(await caller.peer.offer()),
+    body: await caller.peer.offer(),
   });
   expect(response.status).toBe(201);
   expect(response.headers.get('access-control-expose-headers')).toContain('location');
@@ -224,7 +224,7 @@ test('offers that cannot be answered are refused, and leave no session behind', 
     return data;
   };
   await using caller = await Caller.open();
-  const sdp = withoutCandidates(await caller.peer.offer());
+  const sdp = await caller.peer.offer();
   const of = (model: string) => JSON.stringify({ type: 'realtime', model });
   expect(await post(form({ session: of('support.page') }))).toMatchObject({
     status: 400,

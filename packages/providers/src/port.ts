@@ -123,6 +123,8 @@ export interface ModelCall {
   connection: ModelConnection;
   /** Resolves when the sideband is there; until then nothing is heard of the call. Rejects with a ParleyError. */
   attached: Promise<void>;
+  /** The one listener of what the client did over its own connection, and what was taken back without harm. */
+  onRejected(listener: (error: ErrorObject) => void): void;
   /** Ends the call and the connection. One that is over is ended. @throws ParleyError when the provider could not be told. */
   hangUp(reason?: string): Promise<void>;
 }

@@ -73,15 +73,19 @@ export async function startParts({
     stops.push(() => simulator.close());
     progress(`simulator      ${simulator.wsUrl}`);
 
+    const { providers, ice_servers, rtc_host, rtc_ports } = optionsFromEnv(process.env);
     const server = await startServer({
       port,
       data,
       log_level: 'error',
       drain_ms: DRAIN_MS,
       keys: key === undefined ? [] : [key],
+      ice_servers,
+      rtc_host,
+      rtc_ports,
       // Real models that the environment has keys for can be called as well.
       providers: {
-        ...optionsFromEnv(process.env).providers,
+        ...providers,
         simulator: { base_url: `${simulator.url}/v1`, key: 'simulator' },
         [provider]: { base_url: `${simulator.url}${COUNTERPARTS[provider]}`, key: 'simulator' },
       },

@@ -94,9 +94,7 @@ class WebRtcCall {
 
   /** Resolves when frames can flow. */
   async connect(offer: (sdp: string) => Promise<string>): Promise<void> {
-    // Bare, as browsers offer: the answerer learns our addresses from our packets.
-    const sdp = (await this.#peer.offer()).replace(/^a=(?:candidate:|end-of-candidates).*\r?\n/gm, '');
-    await this.#peer.accept(await offer(sdp));
+    await this.#peer.accept(await offer(await this.#peer.offer()));
     await Promise.race([new Promise<void>((resolve) => this.#channel.onOpen(resolve)), this.#broken.promise]);
   }
 

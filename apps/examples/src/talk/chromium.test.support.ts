@@ -3,6 +3,7 @@
 import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { listenTo, type PageEar } from '@parley/simulator/page';
 import { decodeSpeech, resample, writeWav } from '@parley/simulator/speech';
 import { type Browser, chromium, type Page } from 'playwright-core';
 
@@ -42,14 +43,17 @@ export interface Microphone {
 
 export class TalkPage implements AsyncDisposable {
   readonly page: Page;
+  /** What it receives over WebRTC, where no node of the page plays. */
+  readonly ear: PageEar;
   /** What the browser complained about: errors, warnings, violations of the page's policy. */
   readonly complaints: string[] = [];
   readonly #browser: Browser;
   readonly #folder: string;
 
-  private constructor(browser: Browser, page: Page, folder: string) {
+  private constructor(browser: Browser, page: Page, ear: PageEar, folder: string) {
     this.#browser = browser;
     this.page = page;
+    this.ear = ear;
     this.#folder = folder;
     page.on('console', (message) => {
       const ours = message.text().includes('ScriptProcessorNode is deprecated');
@@ -73,9 +77,9 @@ export class TalkPage implements AsyncDisposable {
     ];
     const browser = await chromium.launch({ executablePath: EXECUTABLE, args: [...ARGS, ...devices] });
     const page = await browser.newPage({ viewport: { width: 1100, height: 760 } });
-    const talk = new TalkPage(browser, page, folder);
+    const talk = new TalkPage(browser, page, await listenTo(page), folder);
     await page.addInitScript(RECORD_WHAT_IS_PLAYED);
-    await page.addInitScript(RECORD_WHAT_IS_RECEIVED);
+    await page.addInitScript(KEEP_CHANNELS);
     await page.goto(`${url}/talk`);
     return talk;
   }
@@ -151,7 +155,7 @@ export class TalkPage implements AsyncDisposable {
 // A second ear at the loudspeaker: what any node connects to the destination is kept as well.
 const RECORD_WHAT_IS_PLAYED = `
   window.played = [];
-  const connect = (window.untapped = AudioNode.prototype.connect);
+  const { connect } = AudioNode.prototype;
   AudioNode.prototype.connect = function (target, ...rest) {
     if (target instanceof AudioDestinationNode) {
       const tap = this.context.createScriptProcessor(16384, 1, 1);
@@ -163,9 +167,8 @@ const RECORD_WHAT_IS_PLAYED = `
   };
 `;
 
-// Over WebRTC no node of the page plays: what comes over the network is heard as it arrives. The channel is kept as well,
-// with what the page said over it, so that a test can look, and can say what a page should not.
-const RECORD_WHAT_IS_RECEIVED = `
+// The channel of a call over WebRTC, with what the page said over it: a test can look, and can say what a page should not.
+const KEEP_CHANNELS = `
   window.sent = [];
   window.channels = [];
   window.connections = [];
@@ -179,16 +182,6 @@ const RECORD_WHAT_IS_RECEIVED = `
     };
     window.channels.push(channel);
     window.connections.push(this);
-    this.addEventListener('track', ({ track }) => {
-      const context = new AudioContext({ sampleRate: ${SAMPLE_RATE} });
-      const tap = context.createScriptProcessor(16384, 1, 1);
-      tap.onaudioprocess = ({ inputBuffer }) => window.played.push(...inputBuffer.getChannelData(0));
-      context.createMediaStreamSource(new MediaStream([track])).connect(tap);
-      // A processor works only towards an end of the graph; this one is silent.
-      const silent = new GainNode(context, { gain: 0 });
-      tap.connect(silent);
-      untapped.call(silent, context.destination);
-    });
     return channel;
   };
 `;

@@ -118,6 +118,7 @@ export class NativeCalls implements CallPort {
     provider.adopt(call.connection);
     record({ type: 'call.created', connection_id, media: 'native', provider_call_id: call.call_id });
     record({ type: 'client.attached', connection_id });
+    call.onRejected((error) => record({ type: 'client.rejected', connection_id, error }));
     call.attached.then(
       () => {
         if (this.#current !== current) return;

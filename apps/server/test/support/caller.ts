@@ -73,7 +73,7 @@ export class Caller implements AsyncDisposable {
   async offer(
     url: string,
     session: StartResponse,
-    { change = withoutCandidates, query = '', headers = {} }: CallerOptions = {},
+    { change = (offer) => offer, query = '', headers = {} }: CallerOptions = {},
   ): Promise<{ status: number; text: string; headers: Headers }> {
     const response = await fetch(`${url}${session.urls.realtime_offer}${query}`, {
       method: 'POST',
@@ -186,9 +186,4 @@ export class Caller implements AsyncDisposable {
     this.peer.close();
     await this.ended;
   }
-}
-
-/** As Chromium offers. Besides, libdatachannel bears no packets of an answerer whose answer it has not seen yet. */
-export function withoutCandidates(offer: string): string {
-  return offer.replace(/^a=(?:candidate:|end-of-candidates).*\r?\n/gm, '');
 }

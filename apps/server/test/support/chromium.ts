@@ -6,7 +6,8 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { decodeSpeech, resample, writeWav } from '@parley/simulator/speech';
+import { listenTo, type PageEar } from '@parley/simulator/page';
+import { resample, writeWav } from '@parley/simulator/speech';
 import { chromium, type Page } from 'playwright-core';
 
 const EXECUTABLE = process.env['PARLEY_CHROMIUM'] ?? '/usr/bin/chromium';
@@ -17,20 +18,13 @@ export const NO_CHROMIUM = existsSync(EXECUTABLE)
 
 const RATE = 24_000;
 const MIC_RATE = 48_000;
-/** Of 32 768: what a codec makes of silence is not quite silent. */
-const QUIET = 40;
-/** Silence that no answer has inside of it: 400 ms. */
-const PAUSE_SAMPLES = 9600;
-
 export interface Chromium extends AsyncDisposable {
   page: Page;
   origin: string;
   /** What the browser complained about. */
   complaints: string[];
-  /** The words of what was received last: the sound before the last pause. */
-  heard: () => Promise<string>;
-  /** How much sound was received in all, silence left out. */
-  soundMs: () => Promise<number>;
+  /** What was received. */
+  ear: PageEar;
 }
 
 /**
@@ -77,11 +71,10 @@ export async function openChromium(scripts: Record<string, string>, hears: Int16
   const page = await browser.newPage();
   const complaints: string[] = [];
   page.on('console', (message) => {
-    const ours = message.text().includes('ScriptProcessorNode is deprecated');
-    if (!ours && ['error', 'warning'].includes(message.type())) complaints.push(message.text());
+    if (['error', 'warning'].includes(message.type())) complaints.push(message.text());
   });
   page.on('pageerror', (error) => complaints.push(error.message));
-  await page.addInitScript(RECORD_WHAT_IS_RECEIVED);
+  const ear = await listenTo(page);
   const origin = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
   await page.goto(origin);
   const all = owned.move();
@@ -89,58 +82,7 @@ export async function openChromium(scripts: Record<string, string>, hears: Int16
     page,
     origin,
     complaints,
-    async heard() {
-      const received = await page.evaluate<number[]>('window.received.map((x) => Math.round(x * 32767))');
-      return decodeSpeech(lastSound(received), RATE);
-    },
-    async soundMs() {
-      const windows = await page.evaluate<number>(LOUD_WINDOWS);
-      return windows * 100;
-    },
+    ear,
     [Symbol.asyncDispose]: () => all.disposeAsync(),
   };
 }
-
-function lastSound(received: number[]): Int16Array {
-  const end = received.findLastIndex((sample) => Math.abs(sample) > QUIET) + 1;
-  let start = end;
-  for (let quiet = 0; start > 0 && quiet < PAUSE_SAMPLES; start--) {
-    quiet = Math.abs(received[start - 1] ?? 0) > QUIET ? 0 : quiet + 1;
-  }
-  // The decoder wants the silence that follows the last word.
-  const sound = new Int16Array(end - start + RATE);
-  sound.set(received.slice(start, end));
-  return sound;
-}
-
-/** Windows of 100 ms in which something was received. */
-const LOUD_WINDOWS = `(() => {
-  let loud = 0;
-  for (let at = 0; at < window.received.length; at += 2400) {
-    if (window.received.slice(at, at + 2400).some((x) => Math.abs(x) > 0.01)) loud += 1;
-  }
-  return loud;
-})()`;
-
-// A second ear at every track that comes over a peer connection.
-const RECORD_WHAT_IS_RECEIVED = `
-  window.received = [];
-  const Connection = window.RTCPeerConnection;
-  window.RTCPeerConnection = class extends Connection {
-    constructor(...given) {
-      super(...given);
-      this.addEventListener('track', ({ track }) => {
-        const context = new AudioContext({ sampleRate: 24000 });
-        const source = context.createMediaStreamSource(new MediaStream([track]));
-        // Long pieces: a machine that is busy drops fewer of them.
-        const tap = context.createScriptProcessor(16384, 1, 1);
-        tap.onaudioprocess = ({ inputBuffer }) => window.received.push(...inputBuffer.getChannelData(0));
-        source.connect(tap);
-        // A processor works only towards an end of the graph; this one is silent.
-        const silent = new GainNode(context, { gain: 0 });
-        tap.connect(silent);
-        silent.connect(context.destination);
-      });
-    }
-  };
-`;

@@ -26,7 +26,7 @@ export async function call(url: string, token: string | null, ears: boolean): Pr
     ear?.push(packet);
   });
   peer.onEnd(() => ear?.close());
-  const offer = (await peer.offer()).replace(/^a=(?:candidate:|end-of-candidates).*\r?\n/gm, '');
+  const offer = await peer.offer();
   const began_ms = performance.now();
   const opened = new Promise<void>((resolve) => channel.onOpen(resolve));
   const response = await fetch(url, {

@@ -1,7 +1,8 @@
 // The waist of WebRTC media: one peer connection with one Opus line each way and data channels, whole descriptions in
 // and out (no trickling), and one end.
 //
-// P1  `answer` and `offer` resolve with a description that holds all candidates; nothing is exchanged afterwards.
+// P1  `answer` resolves with a description that holds all candidates, `offer` with one that holds none: whoever answers
+//     learns them from our packets. Nothing is exchanged afterwards.
 // P2  `onEnd` is called exactly once, whatever ends the connection; nothing else is called after it.
 // P3  A connection that is not up in `connectMs` ends as failed, and says at which stage.
 // P4  `sendAudio` never throws; before the connection is up and after its end it answers false.
@@ -40,7 +41,7 @@ export interface MediaPeer {
    * Throws `invalid_argument` for an offer that cannot be answered, `failed_precondition` after `answer` or `offer`.
    */
   answer(offer: string): Promise<string>;
-  /** The other role: an offer of one Opus line and of the channels opened so far. `accept` takes the answer. */
+  /** The other role: a bare offer of one Opus line and of the channels opened so far. `accept` takes the answer. */
   offer(): Promise<string>;
   accept(answer: string): Promise<void>;
   /** Opens a channel from this side; before `offer`. */

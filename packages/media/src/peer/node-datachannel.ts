@@ -6,7 +6,7 @@ import { randomSuffix } from '@parley/core';
 import type { DataChannel, IceServer as NativeIceServer, PeerConnection, RtcConfig, Track } from 'node-datachannel';
 import { ParleyError } from '@parley/core';
 import { RtpWriter, readRtp, type RtpPacket } from '../rtp.ts';
-import { type MediaDirection, readOffer, reciprocal } from '../sdp/offer.ts';
+import { bareOffer, type MediaDirection, readOffer, reciprocal } from '../sdp/offer.ts';
 import { ChannelSocket } from './channel-socket.ts';
 import { Life } from './life.ts';
 import type { MediaChannel, MediaEnd, MediaPeer, MediaState } from './media-peer.ts';
@@ -70,7 +70,7 @@ export class NodeDataChannelPeer implements MediaPeer {
     this.#life.begin();
     this.#addAudio('audio', 'sendrecv', OPUS_PAYLOAD);
     this.#connection.setLocalDescription('offer');
-    return this.#described();
+    return bareOffer(await this.#described());
   }
 
   async accept(answer: string): Promise<void> {

@@ -11,7 +11,7 @@ import type {
   RTCSessionDescription,
 } from 'werift';
 import { RtpWriter, type RtpPacket } from '../rtp.ts';
-import { type MediaDirection, readOffer, reciprocal } from '../sdp/offer.ts';
+import { bareOffer, type MediaDirection, readOffer, reciprocal } from '../sdp/offer.ts';
 import { ChannelSocket } from './channel-socket.ts';
 import { Life } from './life.ts';
 import type { MediaChannel, MediaEnd, MediaPeer, MediaState } from './media-peer.ts';
@@ -78,7 +78,7 @@ export class WeriftPeer implements MediaPeer {
   async offer(): Promise<string> {
     this.#life.begin();
     this.#addAudio('sendrecv', OPUS_PAYLOAD);
-    return this.#described(await this.#connection.createOffer());
+    return bareOffer(await this.#described(await this.#connection.createOffer()));
   }
 
   async accept(answer: string): Promise<void> {

@@ -22,6 +22,14 @@ export interface MediaOffer {
   readonly channels: boolean;
 }
 
+/**
+ * An offer of ours, as it goes out. The answerer finds us by our packets: one that knew our addresses could begin its
+ * handshake while its answer is still being read, and libdatachannel then refuses a certificate that nobody vouched for.
+ */
+export function bareOffer(sdp: string): string {
+  return sdp.replace(/^a=(?:candidate:|end-of-candidates).*\r?\n/gmu, '');
+}
+
 interface Section {
   kind: string;
   lines: string[];

@@ -4,6 +4,7 @@
 import { type ErrorObject, type ModelEvent, newId, ParleyError } from '@parley/core';
 import type { Clock, FrameSocket } from '@parley/transport';
 import { BOUNDARY } from './errors.ts';
+import { ClientAnswers } from './client-answers.ts';
 import { SessionGuard, type Verdict } from './guard.ts';
 import { Sideband } from './sideband.ts';
 import { encoded, textIn, type Wire } from './wire.ts';
@@ -29,10 +30,12 @@ export class CallControl {
   /** Resolves when the provider confirmed the session on the sideband for the first time. */
   readonly attached: Promise<void>;
   readonly #guard: SessionGuard;
+  readonly #answers = new ClientAnswers();
   readonly #attached = Promise.withResolvers<void>();
   /** The `session.update` that goes out with each attaching. */
   #greeting: string | null = null;
   #listener: CallListener | null = null;
+  #onRejected: (error: ErrorObject) => void = () => {};
   #confirmed = false;
 
   constructor({ provider_call_id, session, dial, clock, sideband_ms }: CallControlOptions) {
@@ -64,6 +67,11 @@ export class CallControl {
 
   listen(listener: CallListener): void {
     this.#listener = listener;
+  }
+
+  /** The one listener of what the client did in vain. */
+  onRejected(listener: (error: ErrorObject) => void): void {
+    this.#onRejected = listener;
   }
 
   /** A `session.update` of ours goes out. */
@@ -103,15 +111,46 @@ export class CallControl {
     return true;
   }
 
-  /** An item that another connection put into the conversation: what only the server may say is taken out again. */
-  foreignItem(item: Wire): void {
+  /**
+   * An item that another connection put into the conversation: what only the server may say is taken out again.
+   * @param made whether the model made a call of this id.
+   */
+  foreignItem(item: Wire, made: (call_id: string) => boolean): void {
     const { type, role } = item;
+    if (type === 'message' && role === 'user') this.#answers.heardUser();
     const forged =
       type === 'function_call_output' || (type === 'message' && (role === 'system' || role === 'developer'));
     const item_id = textIn(item, 'id');
     if (!forged || item_id === undefined) return;
     this.sideband.send(encoded({ type: 'conversation.item.delete', event_id: newId('event'), item_id }));
-    this.#listener?.emit({ type: 'session.tampered', fields: ['conversation'] });
+    const call_id = type === 'function_call_output' ? textIn(item, 'call_id') : undefined;
+    if (call_id !== undefined && made(call_id) && this.#answers.took(call_id)) {
+      const message = "tools run on the server: the client's answer to a call was taken out";
+      this.#onRejected(new ParleyError('permission_denied', message, { details: { call_id } }).toObject());
+    } else this.#listener?.emit({ type: 'session.tampered', fields: ['conversation'] });
+  }
+
+  /** A reply begins: one that stands on an answer of the client is stopped. */
+  replying(response: Wire): void {
+    const response_id = this.#answers.asked(response);
+    if (response_id === undefined) return;
+    this.sideband.send(encoded({ type: 'response.cancel', event_id: newId('event'), response_id }));
+  }
+
+  /** A reply is over. One that was complete before it could be stopped is heard: by now the next may be sounding. */
+  replied(response: Wire): void {
+    if (!this.#answers.cut(response)) return;
+    this.sideband.send(encoded({ type: 'output_audio_buffer.clear', event_id: newId('event') }));
+  }
+
+  /** A `response.create` of ours goes out. */
+  asking(): void {
+    this.#answers.asking();
+  }
+
+  /** A turn of the user is complete. */
+  heardUser(): void {
+    this.#answers.heardUser();
   }
 
   #greet(): void {

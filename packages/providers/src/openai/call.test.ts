@@ -1,7 +1,7 @@
 // Calls that the provider terminates, against a real HTTP and WebSocket peer under the hand of the test.
 
 import { once } from 'node:events';
-import type { ModelEvent } from '@parley/core';
+import type { ErrorObject, ModelEvent } from '@parley/core';
 import { Backoff } from '@parley/transport';
 import { expect, test } from 'vitest';
 import type { ModelCall } from '../port.ts';
@@ -286,6 +286,117 @@ test('an output of a tool that somebody else put in is taken out again; ours sta
   expect(await peer.next('conversation.item.delete')).toMatchObject({ item_id: 'item_forged' });
   expect(await event('session.tampered')).toMatchObject({ fields: ['conversation'] });
   expect(events.filter(({ type }) => type === 'session.tampered')).toHaveLength(1);
+});
+
+test('what a client answers to a call of the model is taken out without harm, once, and its reply is stopped', async () => {
+  await using peer = await gaPeer();
+  const { call, events, event } = await called(peer);
+  await call.attached;
+  const rejected: ErrorObject[] = [];
+  call.onRejected((error) => rejected.push(error));
+  const made = {
+    id: 'item_1',
+    type: 'function_call',
+    status: 'completed',
+    call_id: 'call_1',
+    name: 'lookup',
+    arguments: '{}',
+  };
+  const created = (id: string, metadata: object | null = null) => ({
+    type: 'response.created',
+    response: { id, conversation_id: 'conv_1', metadata },
+  });
+  const ended = (id: string, status: string) => ({
+    type: 'response.done',
+    response: { id, status, output: [], conversation_id: 'conv_1' },
+  });
+  peer.say(created('resp_1'), { type: 'response.output_item.done', response_id: 'resp_1', item: made });
+  peer.say(ended('resp_1', 'completed'));
+  await event('tool.called');
+  const answer = {
+    id: 'item_theirs',
+    type: 'function_call_output',
+    call_id: 'call_1',
+    output: 'Tool lookup not found',
+  };
+  peer.say({ type: 'conversation.item.added', item: answer }, created('resp_2'));
+  expect(await peer.next('conversation.item.delete')).toMatchObject({ item_id: 'item_theirs' });
+  expect(await peer.next('response.cancel')).toMatchObject({ response_id: 'resp_2' });
+  expect(peer.received.some(({ type }) => type === 'output_audio_buffer.clear')).toBe(false);
+  peer.say(ended('resp_2', 'cancelled'));
+  await peer.next('output_audio_buffer.clear');
+  await event('response.completed', 1);
+  expect(rejected).toMatchObject([{ code: 'permission_denied', details: { call_id: 'call_1' } }]);
+  expect(events.filter(({ type }) => type === 'session.tampered')).toEqual([]);
+
+  // The next reply is nobody's but the user's, and one that was too fast to be stopped is heard to its end.
+  peer.say(created('resp_3'), ended('resp_3', 'completed'));
+  await event('response.completed', 2);
+  expect(peer.received.filter(({ type }) => type === 'response.cancel')).toHaveLength(1);
+  peer.say({ type: 'response.output_item.done', response_id: 'resp_3', item: { ...made, call_id: 'call_2' } });
+  peer.say(
+    { type: 'conversation.item.added', item: { ...answer, id: 'item_2', call_id: 'call_2' } },
+    created('resp_4'),
+  );
+  expect(await peer.next('response.cancel')).toMatchObject({ response_id: 'resp_4' });
+  peer.say(ended('resp_4', 'completed'));
+  await event('response.completed', 3);
+  expect(peer.received.filter(({ type }) => type === 'output_audio_buffer.clear')).toHaveLength(1);
+  // Where the server asked meanwhile, its own reply may sound by the time that the other is told to be over.
+  peer.say({ type: 'response.output_item.done', response_id: 'resp_4', item: { ...made, call_id: 'call_3' } });
+  peer.say(
+    { type: 'conversation.item.added', item: { ...answer, id: 'item_3', call_id: 'call_3' } },
+    created('resp_5'),
+  );
+  expect(await peer.next('response.cancel')).toMatchObject({ response_id: 'resp_5' });
+  call.connection.send({ type: 'respond' });
+  peer.say(ended('resp_5', 'cancelled'));
+  await event('response.completed', 4);
+  expect(peer.received.filter(({ type }) => type === 'output_audio_buffer.clear')).toHaveLength(1);
+  // A second answer to the same call is no habit of a client.
+  peer.say({ type: 'conversation.item.added', item: { ...answer, id: 'item_again' } });
+  expect(await event('session.tampered')).toMatchObject({ fields: ['conversation'] });
+  expect(rejected).toHaveLength(3);
+});
+
+test('a reply that the user or the server asked for is not stopped, whatever a client answered before', async () => {
+  await using peer = await gaPeer();
+  const { call, event } = await called(peer);
+  await call.attached;
+  const answerOf = (call_id: string) => [
+    {
+      type: 'response.output_item.done',
+      response_id: 'resp_0',
+      item: {
+        id: `item_${call_id}`,
+        type: 'function_call',
+        status: 'completed',
+        call_id,
+        name: 'lookup',
+        arguments: '{}',
+      },
+    },
+    {
+      type: 'conversation.item.added',
+      item: { id: `out_${call_id}`, type: 'function_call_output', call_id, output: '' },
+    },
+  ];
+  const created = (id: string, metadata: object | null) => ({
+    type: 'response.created',
+    response: { id, conversation_id: 'conv_1', metadata },
+  });
+  const done = (id: string) => ({ type: 'response.done', response: { id, status: 'completed', output: [] } });
+  peer.say(...answerOf('a'), created('resp_1', { parley_request: 'event_1' }), done('resp_1'));
+  peer.say(
+    ...answerOf('b'),
+    { type: 'input_audio_buffer.committed', item_id: 'item_u' },
+    created('resp_2', null),
+    done('resp_2'),
+  );
+  const typed = { id: 'item_t', type: 'message', role: 'user', content: [{ type: 'input_text', text: 'hm' }] };
+  peer.say(...answerOf('c'), { type: 'conversation.item.added', item: typed }, created('resp_3', null), done('resp_3'));
+  await event('response.completed', 2);
+  expect(peer.received.filter(({ type }) => type === 'response.cancel')).toEqual([]);
 });
 
 test('an answer is over when the provider has played it', async () => {

@@ -149,6 +149,7 @@ export class OpenAIConnection implements ModelConnection {
       if (this.#ownItems.size >= SENT_MAX) forgetOldest(this.#ownItems);
       this.#ownItems.add(item_id);
     }
+    if (creates) call?.asking();
     if (creates && this.#options.socket.open) this.#responses.asked(frame.event_id, command_id);
     this.#options.socket.send(encoded(frame));
   }
@@ -274,6 +275,7 @@ export class OpenAIConnection implements ModelConnection {
         if (this.#options.call) this.media.told({ user_audio_ms: numberIn(event, 'audio_end_ms') ?? 0 });
         return this.#turns.speechStopped(event);
       case 'input_audio_buffer.committed':
+        this.#options.call?.heardUser();
         return this.#turns.committed(event);
       case 'input_audio_buffer.cleared':
         return this.#turns.cleared();
@@ -291,6 +293,7 @@ export class OpenAIConnection implements ModelConnection {
         return;
       }
       case 'response.created':
+        this.#options.call?.replying(objectIn(event, 'response'));
         return this.#responses.created(objectIn(event, 'response'));
       case 'response.output_item.added':
         return this.#responses.heardOf(textIn(event, 'response_id'));
@@ -302,6 +305,7 @@ export class OpenAIConnection implements ModelConnection {
         return this.#calls.done(objectIn(event, 'item'), textIn(event, 'response_id'));
       case 'response.done': {
         const response = objectIn(event, 'response');
+        this.#options.call?.replied(response);
         // A call whose own frame was lost still stands here.
         for (const item of listIn(response, 'output')) this.#calls.done(item, textIn(response, 'id'));
         return this.#responses.done(response);
@@ -313,7 +317,7 @@ export class OpenAIConnection implements ModelConnection {
   #itemAdded(event: WireFrame): void {
     const item = objectIn(event, 'item');
     if (this.#ownItems.has(textIn(item, 'id') ?? '')) return;
-    this.#options.call?.foreignItem(item);
+    this.#options.call?.foreignItem(item, (call_id) => this.#calls.made(call_id));
     this.#turns.itemAdded(event);
   }
 

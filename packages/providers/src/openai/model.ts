@@ -134,7 +134,14 @@ export class OpenAIModel implements RealtimeModel {
         }
       }
     };
-    return { call_id, answer_sdp, connection, attached, hangUp };
+    return {
+      call_id,
+      answer_sdp,
+      connection,
+      attached,
+      hangUp,
+      onRejected: (listener) => control.onRejected(listener),
+    };
   }
 }
 

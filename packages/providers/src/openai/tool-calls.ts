@@ -14,6 +14,10 @@ export class ToolCalls {
     this.#emit = emit;
   }
 
+  made(call_id: string): boolean {
+    return this.#seen.has(call_id);
+  }
+
   /** An item is done. It is a call only when it is complete: an interrupted one has half of its arguments. */
   done(item: Wire, response_id: string | undefined): void {
     const call_id = textIn(item, 'call_id');

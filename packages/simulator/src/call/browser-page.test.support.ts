@@ -1,4 +1,4 @@
-// A bare page in a real Chromium: its microphone plays a file, and what its loudspeaker gets is kept.
+// A bare page in a real Chromium: its microphone plays a file, and what it receives is kept.
 
 import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer, type Server } from 'node:http';
@@ -6,8 +6,9 @@ import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type Browser, chromium, type Page } from 'playwright-core';
+import { vi } from 'vitest';
 import { resample, writeWav } from '@parley/transport/audio';
-import { decodeSpeech } from '../speech.ts';
+import { listenTo, type PageEar } from '../page.ts';
 import type { ServerEvent, Wire } from '../wire.ts';
 
 const EXECUTABLE = process.env['PARLEY_CHROMIUM'] ?? '/usr/bin/chromium';
@@ -23,20 +24,21 @@ const BEFORE_MS = 2_500;
 
 export class BrowserPage implements AsyncDisposable {
   readonly page: Page;
+  readonly ear: PageEar;
   readonly complaints: string[] = [];
   readonly #browser: Browser;
   readonly #server: Server;
   readonly #folder: string;
 
-  private constructor(browser: Browser, page: Page, server: Server, folder: string) {
+  private constructor(browser: Browser, page: Page, ear: PageEar, server: Server, folder: string) {
     this.#browser = browser;
     this.page = page;
+    this.ear = ear;
     this.#server = server;
     this.#folder = folder;
     page.on('pageerror', (error) => this.complaints.push(error.message));
     page.on('console', (message) => {
-      const ours = message.text().includes('ScriptProcessorNode is deprecated');
-      if (message.type() === 'error' && !ours) this.complaints.push(message.text());
+      if (message.type() === 'error') this.complaints.push(message.text());
     });
   }
 
@@ -67,9 +69,10 @@ export class BrowserPage implements AsyncDisposable {
       ],
     });
     const page = await browser.newPage();
-    await page.addInitScript(KEEP_WHAT_IS_HEARD);
+    const ear = await listenTo(page);
+    await page.addInitScript(CALL);
     await page.goto(`http://127.0.0.1:${(server.address() as AddressInfo).port}/`);
-    return new BrowserPage(browser, page, server, folder);
+    return new BrowserPage(browser, page, ear, server, folder);
   }
 
   /** Calls as the provider's documentation has it: an offer without candidates, and a data channel. */
@@ -95,32 +98,16 @@ export class BrowserPage implements AsyncDisposable {
     );
   }
 
-  /** The words of what the loudspeaker got since the page began, or since `forget`. */
-  async words(): Promise<string> {
-    const samples = await this.page.evaluate<number[]>('window.heard.map((x) => Math.round(x * 32767))');
-    const pcm = new Int16Array(samples.length + RATE);
-    pcm.set(samples);
-    return decodeSpeech(pcm, RATE);
-  }
-
-  /**
-   * Resolves when these words were understood at the loudspeaker. A browser that waits for a core drops sound, and the
-   * words in it: then it asks again, as a person would.
-   */
-  async understands(words: string, again: () => Promise<unknown>): Promise<void> {
-    let heard = '';
-    for (let tries = 0; tries < 4; tries++) {
-      for (let looks = 0; looks < 6 && heard !== words; looks++) {
-        await this.page.waitForTimeout(300);
-        heard = await this.words();
-      }
-      if (heard === words) return;
-      const stopped = (await this.events()).filter(({ type }) => type === 'output_audio_buffer.stopped').length;
-      await this.forget();
-      await again();
-      await this.until('output_audio_buffer.stopped', stopped + 1);
-    }
-    throw new Error(`expected to hear ${JSON.stringify(words)}, heard ${JSON.stringify(heard)} last`);
+  /** Resolves when these words were received. */
+  async understands(words: string): Promise<void> {
+    await vi.waitFor(
+      async () => {
+        const heard = await this.ear.words();
+        if (heard !== words)
+          throw new Error(`expected to hear ${JSON.stringify(words)}, heard ${JSON.stringify(heard)}`);
+      },
+      { timeout: 20_000, interval: 200 },
+    );
   }
 
   /** Types a text and asks for an answer. */
@@ -128,10 +115,6 @@ export class BrowserPage implements AsyncDisposable {
     const item = { type: 'message', role: 'user', content: [{ type: 'input_text', text }] };
     await this.send({ type: 'conversation.item.create', item });
     await this.send({ type: 'response.create' });
-  }
-
-  forget(): Promise<void> {
-    return this.page.evaluate('window.heard.length = 0');
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -144,28 +127,13 @@ export class BrowserPage implements AsyncDisposable {
   }
 }
 
-const KEEP_WHAT_IS_HEARD = `
-  window.heard = [];
+const CALL = `
   window.events = [];
-  window.listen = (stream) => {
-    // Chromium feeds a remote stream to a graph only while an element plays it.
-    const element = new Audio();
-    element.srcObject = stream;
-    element.muted = true;
-    element.play();
-    const context = new AudioContext({ sampleRate: ${RATE} });
-    const ear = context.createScriptProcessor(16384, 1, 1);
-    ear.onaudioprocess = ({ inputBuffer }) => window.heard.push(...inputBuffer.getChannelData(0));
-    context.createMediaStreamSource(stream).connect(ear);
-    ear.connect(context.destination);
-    window.kept = [element, context, ear];
-  };
   window.microphone = () => navigator.mediaDevices.getUserMedia({
     audio: { echoCancellation: false, noiseSuppression: false, autoGainControl: false },
   });
   window.call = async ({ url, key }) => {
     const peer = (window.peer = new RTCPeerConnection());
-    peer.ontrack = ({ streams, track }) => window.listen(streams[0] ?? new MediaStream([track]));
     for (const track of (await window.microphone()).getTracks()) peer.addTrack(track);
     window.channel = peer.createDataChannel('oai-events');
     window.channel.onmessage = ({ data }) => window.events.push(JSON.parse(data));

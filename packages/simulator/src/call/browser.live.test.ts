@@ -24,7 +24,7 @@ async function secretOf(simulator: Simulator): Promise<string> {
   return ((await response.json()) as { value: string }).value;
 }
 
-/** Answers are coded, so that their words can be read at the loudspeaker. */
+/** Answers are coded, so that their words can be read in what was received. */
 const CODED = { script: SCRIPT, voice: 'coded' } as const;
 
 for (const mediaDriver of ['node-datachannel', 'werift'] as const) {
@@ -35,7 +35,7 @@ for (const mediaDriver of ['node-datachannel', 'werift'] as const) {
     expect(location).toMatch(/^\/v1\/realtime\/calls\/rtc_/u);
     await page.until('output_audio_buffer.stopped');
     expect(simulator.sessions()[0]?.heard).toEqual(['where is order 1042']);
-    await page.understands('Order 1042 ships on Friday.', () => page.type('order 1042'));
+    await page.understands('Order 1042 ships on Friday.');
     const types = (await page.events()).map(({ type }) => type);
     expect(types[0]).toBe('session.created');
     expect(types).not.toContain('response.output_audio.delta');
@@ -52,10 +52,13 @@ test('speaking over an answer silences the page', async () => {
   await using page = await BrowserPage.open(hears);
   await page.call(simulator.url, await secretOf(simulator));
   await page.until('output_audio_buffer.cleared');
-  await page.forget();
   await page.until('conversation.item.truncated');
-  await page.until('output_audio_buffer.stopped');
-  await page.understands('Order 7 ships on Friday.', () => page.type('order 7'));
+  const truncated = (await page.events()).find(({ type }) => type === 'conversation.item.truncated');
+  await page.understands('Order 7 ships on Friday.');
+  // Nothing sounded any more of what the model was told to be unheard: at most what the codec makes of an end.
+  const [cut_ms = Number.NaN] = (await page.ear.sounds()).map((sound) => sound.length / 24);
+  expect(cut_ms).toBeGreaterThan(0);
+  expect(cut_ms).toBeLessThan(Number(truncated?.['audio_end_ms']) + 60);
   expect(page.complaints).toEqual([]);
 });
 
@@ -82,10 +85,6 @@ test('the client of the provider holds a call, with a tool and an interruption',
       const transport = new OpenAIRealtimeWebRTC({
         baseUrl: url + '/v1/realtime/calls',
         mediaStream: await window.microphone(),
-        changePeerConnection: (peer) => {
-          peer.addEventListener('track', ({ streams, track }) => window.listen(streams[0] ?? new MediaStream([track])));
-          return peer;
-        },
       });
       const session = (window.session = new RealtimeSession(new RealtimeAgent({ name: 'shop', instructions: 'Help.', tools: [lookup] }), { transport, model: 'gpt-realtime-2.1' }));
       session.on('error', (error) => window.failed = JSON.stringify(error));
@@ -95,7 +94,7 @@ test('the client of the provider holds a call, with a tool and an interruption',
   );
   await page.until('output_audio_buffer.stopped');
   expect(await page.page.evaluate('window.tools')).toEqual([{ order: '1042' }]);
-  await page.understands('It ships on Friday.', () => page.page.evaluate(`window.session.sendMessage('order 1042')`));
+  await page.understands('It ships on Friday.');
   const started = (await page.events()).filter(({ type }) => type === 'output_audio_buffer.started').length;
   await page.page.evaluate(`window.session.sendMessage('order 43')`);
   await page.until('output_audio_buffer.started', started + 1);

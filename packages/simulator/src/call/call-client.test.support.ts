@@ -48,16 +48,11 @@ export class Caller implements AsyncDisposable {
     const response = await fetch(`${simulator.url}/v1/realtime/calls`, {
       method: 'POST',
       headers: { authorization: 'Bearer sk-test' },
-      body: callForm(await caller.offer(), { type: 'realtime', ...session }),
+      body: callForm(await caller.peer.offer(), { type: 'realtime', ...session }),
     });
     await caller.accept(response);
     await caller.next('session.created');
     return caller;
-  }
-
-  /** An offer as a browser makes it: without candidates. */
-  async offer(): Promise<string> {
-    return (await this.peer.offer()).replace(/^a=(?:candidate|end-of-candidates).*\r?\n/gmu, '');
   }
 
   async accept(response: Response): Promise<void> {

@@ -173,7 +173,7 @@ describe('creating a call', () => {
         'content-type': 'application/sdp',
         origin: 'https://page.test',
       },
-      body: await caller.offer(),
+      body: await caller.peer.offer(),
     });
     expect(response.status).toBe(201);
     expect(response.headers.get('content-type')).toBe('application/sdp');
@@ -200,7 +200,7 @@ describe('creating a call', () => {
       ca: simulator.tls?.ca,
       headers: { authorization: 'Bearer sk-test', 'content-type': 'application/sdp' },
     });
-    asked.end(await caller.offer());
+    asked.end(await caller.peer.offer());
     const [answer] = (await once(asked, 'response')) as [IncomingMessage];
     expect(answer.statusCode).toBe(201);
     await caller.peer.accept(await text(answer));
@@ -225,7 +225,7 @@ describe('creating a call', () => {
   test('what cannot be a call is answered in the shape of the provider', async () => {
     await using simulator = await startSimulator({ models: ['gpt-realtime-2.1'] });
     await using caller = await Caller.open();
-    const offer = await caller.offer();
+    const offer = await caller.peer.offer();
     const sdp = { 'content-type': 'application/sdp' };
     const bad: [FormData | string, Record<string, string>, number, Record<string, unknown>][] = [
       ['hello', sdp, 400, { code: 'invalid_offer', type: 'invalid_request_error' }],
@@ -318,7 +318,7 @@ describe('what goes wrong', () => {
   test('creating a call fails, hangs and is slow as it is told', async () => {
     await using simulator = await startSimulator();
     await using caller = await Caller.open();
-    const body = await caller.offer();
+    const body = await caller.peer.offer();
     const ask = (signal?: AbortSignal) =>
       fetch(`${simulator.url}/v1/realtime/calls`, {
         method: 'POST',
@@ -365,7 +365,7 @@ describe('what goes wrong', () => {
         await fetch(`${simulator.url}/v1/realtime/calls`, {
           method: 'POST',
           headers: { authorization: 'Bearer sk-test', 'content-type': 'application/sdp' },
-          body: await caller.offer(),
+          body: await caller.peer.offer(),
         }),
       );
     await post(lost);
