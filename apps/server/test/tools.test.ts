@@ -168,19 +168,23 @@ test('a session that is closed mid-tool settles the call, tells the agent, and a
   expect(execution).toMatchObject({ target: 'support.slow', status: 'cancelled' });
 });
 
-test('a provider that vanishes mid-tool ends the session; the call is settled and never answered', async () => {
+test('a provider that vanishes mid-tool and refuses to be had again ends the session; the call is settled and never answered', async () => {
   await using house = await House.open();
   const support = supportAgent();
   await house.serve(support.agent);
   const { session, client } = await house.call('support.voice');
   client.ask('slow');
   await support.slow;
-  // Whatever the client says next cuts the model's connection.
+  // Whatever the client says next cuts the model's connection, and the next one is refused.
+  house.simulator.faults.add({ when: 'upgrade', kind: 'status', status: 403 });
   house.simulator.faults.add({ when: 'event', kind: 'drop' });
   client.type('still there?');
   const closed = await house.api.until(session.session_id, 'session.closed');
-  expect(closed).toMatchObject({ reason: 'provider_lost', error: { code: 'unavailable', retryable: true } });
-  expect(await client.closed).toMatchObject({ code: 4014 });
+  expect(closed).toMatchObject({
+    reason: 'provider_lost',
+    error: { code: 'permission_denied', retryable: false },
+  });
+  expect(await client.closed).toMatchObject({ code: 4507 });
   expect(Object.values(calls(await house.api.events(session.session_id)))).toEqual([
     ['tool.called', 'tool.dispatched', 'tool.completed'],
   ]);

@@ -45,21 +45,40 @@ test('a session may not last longer than it was declared to', async () => {
   expect(await house.api.get(`/api/v1/executions/${session.execution_id}`)).toMatchObject({ status: 'timed_out' });
 });
 
-test.each([
+const ENDS = [
   ['cuts the connection', { when: 'response', kind: 'drop' }],
   ['closes with a code', { when: 'response', kind: 'close', code: 1011, reason: 'overloaded' }],
   ['lets the session expire', { when: 'event', kind: 'expire' }],
-] as const)('a provider that %s mid-turn ends the session with a code, and the client is told', async (_how, fault) => {
+] as const;
+
+test.each(ENDS)('a provider that %s mid-turn is connected anew, and the turn is answered', async (_how, fault) => {
   await using house = await House.open();
   await house.serve(supportAgent().agent);
   const { session, client } = await house.call('support.voice');
   house.simulator.faults.add(fault);
   client.ask('hello');
-  const closed = await house.api.until(session.session_id, 'session.closed');
-  expect(closed).toMatchObject({ reason: 'provider_lost', error: { code: expect.stringMatching(/^[a-z_]+$/) } });
-  expect((await client.closed).code).toBeGreaterThan(4000);
-  expect(await house.api.get(`/api/v1/executions/${session.execution_id}`)).toMatchObject({ status: 'failed' });
+  expect(await house.api.until(session.session_id, 'provider.renewed')).toMatchObject({ reason: 'lost' });
+  await house.api.until(session.session_id, 'response.completed', ({ text }) => text === 'You said: hello');
+  client.ask('second');
+  await house.api.until(session.session_id, 'response.completed', ({ text }) => text === 'You said: second');
+  expect(await house.api.get(`/api/v1/executions/${session.execution_id}`)).toMatchObject({ status: 'running' });
 });
+
+test.each(ENDS)(
+  'a provider that %s mid-turn and takes nobody back ends the session, and the client is told',
+  async (_how, fault) => {
+    await using house = await House.open();
+    await house.serve(supportAgent().agent);
+    const { session, client } = await house.call('support.voice');
+    house.simulator.faults.add({ when: 'upgrade', kind: 'status', status: 401 });
+    house.simulator.faults.add(fault);
+    client.ask('hello');
+    const closed = await house.api.until(session.session_id, 'session.closed');
+    expect(closed).toMatchObject({ reason: 'provider_lost', error: { code: expect.stringMatching(/^[a-z_]+$/) } });
+    expect((await client.closed).code).toBeGreaterThan(4000);
+    expect(await house.api.get(`/api/v1/executions/${session.execution_id}`)).toMatchObject({ status: 'failed' });
+  },
+);
 
 test.each([
   ['refuses an answer', { when: 'response', kind: 'rate_limit' }],
