@@ -3,12 +3,14 @@
 import type { Agent } from '../agent.ts';
 import { partsOf } from '../call.ts';
 import type { LauncherSettings, LaunchContext } from './options.ts';
-import { WarmPool } from './warm-pool.ts';
+import { keyOf, WarmPool } from './warm-pool.ts';
 
 export class Agents {
   readonly #settings: LauncherSettings;
   readonly #pool: WarmPool<Agent>;
   #probe: Agent | null = null;
+  /** The one of an isolated session that is still to come. */
+  #prepared: { key: string; agent: Agent } | null = null;
 
   constructor(settings: LauncherSettings) {
     this.#settings = settings;
@@ -29,7 +31,15 @@ export class Agents {
 
   /** One for a session: a ready one of its configuration, or a new one. @throws what making it threw. */
   async for(configuration: unknown, session: LaunchContext): Promise<Agent> {
+    const prepared = this.#prepared;
+    this.#prepared = null;
+    if (prepared?.key === keyOf(configuration)) return prepared.agent;
     return this.#pool.take(configuration) ?? this.#make(configuration, session);
+  }
+
+  /** Where one session is run alone: makes its agent before it comes. */
+  async prepare(configuration: unknown): Promise<void> {
+    this.#prepared = { key: keyOf(configuration), agent: await this.#make(configuration, null) };
   }
 
   /** One that is in no call: what it declares is what all of them do. */
@@ -40,9 +50,8 @@ export class Agents {
 
   /** Resolves when as many are ready as are to be kept. @throws what making one threw. */
   async warm(): Promise<void> {
-    const { configure, warmConfigurations = [configure?.(undefined, 'default')] } = this.#settings;
     await this.probe();
-    await Promise.all(warmConfigurations.map((configuration) => this.#pool.warm(configuration)));
+    await Promise.all(warmConfigurations(this.#settings).map((configuration) => this.#pool.warm(configuration)));
   }
 
   close(): void {
@@ -55,4 +64,9 @@ export class Agents {
     await this.#settings.warmUp?.(agent);
     return agent;
   }
+}
+
+/** Configurations that are warmed at the start. */
+export function warmConfigurations({ configure, warmConfigurations: wanted }: LauncherSettings): readonly unknown[] {
+  return wanted ?? [configure?.(undefined, 'default')];
 }

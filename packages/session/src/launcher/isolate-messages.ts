@@ -5,16 +5,20 @@ import type { CallMetricsReport } from './call-metrics.ts';
 import type { UnitEndMessage, UnitOrder } from './unit.ts';
 import type { Notice } from './vigil.ts';
 
+/** Which launcher of which module it is, and how it lives. */
+export interface IsolatedProgram {
+  module: string;
+  launcher: number;
+  /** How often it says that it is there. */
+  aliveMs: number;
+  simulatorUrl?: string | undefined;
+}
+
 /** What the launcher says. */
 export type IsolateOrder =
-  | {
-      type: 'begin';
-      order: UnitOrder;
-      module: string;
-      launcher: number;
-      aliveMs: number;
-      simulatorUrl?: string | undefined;
-    }
+  /** Makes an agent and warms it, for a session that is still to come. */
+  | { type: 'prepare'; configuration: unknown; program: IsolatedProgram }
+  | { type: 'begin'; order: UnitOrder; program: IsolatedProgram }
   | { type: 'notice'; notice: Notice }
   | { type: 'close'; reason: string }
   | { type: 'client.attach'; client: number; wantsEvents: boolean }
@@ -25,6 +29,8 @@ export type IsolateOrder =
 export type IsolateReport =
   /** The event loop turns. */
   | { type: 'alive' }
+  /** What was to be prepared is. */
+  | { type: 'ready' }
   | { type: 'active' }
   | { type: 'presence'; what: 'joined' | 'left' | 'touched' }
   | { type: 'metrics'; report: CallMetricsReport }

@@ -6,8 +6,8 @@ import { type FrameSocket, memorySocketPair } from '@parley/transport';
 import { withEvents } from '../local/event-sockets.ts';
 import type { Log, LogLevel } from '../log.ts';
 import { CallMetrics } from './call-metrics.ts';
-import type { IsolateOrder, IsolateReport } from './isolate-messages.ts';
-import { declaredLauncher } from './isolated.ts';
+import type { IsolatedProgram, IsolateOrder, IsolateReport } from './isolate-messages.ts';
+import { type DeclaredLauncher, declaredLauncher } from './isolated.ts';
 import type { Unit } from './unit.ts';
 
 const tell = (report: IsolateReport): void => {
@@ -20,21 +20,18 @@ const COUNTED = new Set(['turn.completed', 'response.started', 'response.complet
 let unit: Unit | null = null;
 const clients = new Map<number, FrameSocket>();
 
-async function begin({
-  order,
-  module,
-  launcher,
-  aliveMs,
-  simulatorUrl,
-}: Extract<IsolateOrder, { type: 'begin' }>): Promise<void> {
+let loading: Promise<DeclaredLauncher> | null = null;
+
+/** The author's module, once: what is prepared is of the same launcher as what begins. */
+function loaded(program: IsolatedProgram): Promise<DeclaredLauncher> {
+  loading ??= load(program);
+  return loading;
+}
+
+async function load({ module, launcher, aliveMs, simulatorUrl }: IsolatedProgram): Promise<DeclaredLauncher> {
   // One simulator serves all: native modules that it loads would not bear to end with a thread.
   if (simulatorUrl !== undefined) process.env['PARLEY_SIMULATOR_URL'] = simulatorUrl;
   setInterval(() => tell({ type: 'alive' }), aliveMs);
-  const at =
-    (level: LogLevel) =>
-    (message: string, fields?: Record<string, unknown>): void =>
-      tell({ type: 'log', level, message, fields });
-  const log: Log = { debug: at('debug'), info: at('info'), warn: at('warn'), error: at('error') };
   await import(module);
   // From here on it is watched: loading may take its time.
   tell({ type: 'alive' });
@@ -42,6 +39,21 @@ async function begin({
   if (!declared) {
     throw new ParleyError('failed_precondition', `${module} made no AgentLauncher when it was loaded in isolation`);
   }
+  return declared;
+}
+
+async function prepare({ configuration, program }: Extract<IsolateOrder, { type: 'prepare' }>): Promise<void> {
+  await (await loaded(program)).prepare(configuration);
+  tell({ type: 'ready' });
+}
+
+async function begin({ order, program }: Extract<IsolateOrder, { type: 'begin' }>): Promise<void> {
+  const declared = await loaded(program);
+  const at =
+    (level: LogLevel) =>
+    (message: string, fields?: Record<string, unknown>): void =>
+      tell({ type: 'log', level, message, fields });
+  const log: Log = { debug: at('debug'), info: at('info'), warn: at('warn'), error: at('error') };
   const metrics = new CallMetrics();
   unit = declared.isolate(order, {
     log,
@@ -75,12 +87,17 @@ function attach({ client, wantsEvents }: Extract<IsolateOrder, { type: 'client.a
   }
 }
 
+function failed(thrown: unknown): void {
+  tell({ type: 'ended', end: { reason: 'failed', error: ParleyError.from(thrown).toObject() } });
+}
+
 function take(order: IsolateOrder): void {
   switch (order.type) {
+    case 'prepare':
+      void prepare(order).catch(failed);
+      return;
     case 'begin':
-      void begin(order).catch((thrown: unknown) => {
-        tell({ type: 'ended', end: { reason: 'failed', error: ParleyError.from(thrown).toObject() } });
-      });
+      void begin(order).catch(failed);
       return;
     case 'notice':
       return unit?.notice(order.notice);

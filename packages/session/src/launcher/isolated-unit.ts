@@ -4,13 +4,11 @@
 //     that fills its heap too fast for Node to stop it takes the process with it.
 // P2  Whoever does not end when told to is ended: a thread and a process can be, a function cannot.
 
-import { type ChildProcess, fork } from 'node:child_process';
-import { Worker } from 'node:worker_threads';
 import { ParleyError } from '@parley/core';
 import type { Clock, FrameSocket } from '@parley/transport';
 import { wantsEvents } from '../local/event-sockets.ts';
-import type { IsolateOrder, IsolateReport } from './isolate-messages.ts';
-import { ISOLATED } from './isolated.ts';
+import type { IsolatedProgram, IsolateOrder, IsolateReport } from './isolate-messages.ts';
+import { type Hearing, IsolatedPlace } from './isolated-place.ts';
 import type { Unit, UnitEnd, UnitOrder, UnitPorts } from './unit.ts';
 import type { Notice } from './vigil.ts';
 
@@ -27,30 +25,23 @@ export interface IsolationParts {
   simulatorUrl: Promise<string | undefined>;
 }
 
-/** A thread or a process, as far as it matters here. */
-interface Place {
-  readonly name: string;
-  post(order: IsolateOrder): void;
-  kill(): void;
-}
-
-interface Hearing {
-  readonly report: (report: IsolateReport) => void;
-  readonly gone: (error: ParleyError) => void;
-}
-
-// Beside this file: TypeScript where this is, as Node runs it, and JavaScript once it was built.
-const ENTRY = new URL(import.meta.url.endsWith('.ts') ? './isolate.ts' : './isolate.js', import.meta.url);
 /** What clients may send between two signs of life: past it they are not read until the next one. */
 const UNHEARD_BYTES_MAX = 16 * 1024 * 1024;
 /** A blocked loop is known by so many signs of life that did not come. */
 const SIGNS = 4;
 
+/** What is loaded in there. */
+export async function programOf(parts: IsolationParts): Promise<IsolatedProgram> {
+  const { module, launcher, blockedMs, simulatorUrl } = parts;
+  const aliveMs = blockedMs > 0 ? Math.max(1, Math.floor(blockedMs / SIGNS)) : 1_000;
+  return { module, launcher, aliveMs, simulatorUrl: await simulatorUrl };
+}
+
 export class IsolatedUnit implements Unit {
   readonly #order: UnitOrder;
   readonly #parts: IsolationParts;
   readonly #ports: UnitPorts;
-  readonly #place: Place;
+  readonly #place: IsolatedPlace;
   readonly #ended = Promise.withResolvers<UnitEnd>();
   readonly #clients = new Map<number, FrameSocket>();
   #attached = 0;
@@ -61,7 +52,8 @@ export class IsolatedUnit implements Unit {
   #aliveAt: number;
   #over = false;
 
-  constructor(order: UnitOrder, parts: IsolationParts, ports: UnitPorts) {
+  /** @param warm one that was made for this configuration before the session came. */
+  constructor(order: UnitOrder, parts: IsolationParts, ports: UnitPorts, warm: IsolatedPlace | null = null) {
     this.#order = order;
     this.#parts = parts;
     this.#ports = ports;
@@ -70,16 +62,14 @@ export class IsolatedUnit implements Unit {
       report: (report) => this.#report(report),
       gone: (error) => this.#end({ reason: 'failed', error }),
     };
-    this.#place = parts.kind === 'worker' ? thread(parts, hearing) : processOf(parts, hearing);
+    this.#place = warm ?? new IsolatedPlace(parts.kind, parts.heapMb, hearing);
+    warm?.handTo(hearing);
     void this.#begin();
   }
 
   async #begin(): Promise<void> {
-    const { module, launcher, blockedMs, simulatorUrl } = this.#parts;
-    const aliveMs = blockedMs > 0 ? Math.max(1, Math.floor(blockedMs / SIGNS)) : 1_000;
     try {
-      const url = await simulatorUrl;
-      this.#post({ type: 'begin', order: this.#order, module, launcher, aliveMs, simulatorUrl: url });
+      this.#post({ type: 'begin', order: this.#order, program: await programOf(this.#parts) });
     } catch (thrown) {
       // An input that cannot be cloned, or a simulator that did not start.
       this.#end({ reason: 'failed', error: ParleyError.from(thrown) });
@@ -128,6 +118,8 @@ export class IsolatedUnit implements Unit {
         this.#unheardBytes = 0;
         // The first sign: until then the module was being loaded, which may take its time.
         if (!this.#watch && this.#parts.blockedMs > 0) this.#look();
+        return;
+      case 'ready':
         return;
       case 'active':
         return this.#ports.active();
@@ -181,51 +173,4 @@ export class IsolatedUnit implements Unit {
     this.#clients.clear();
     this.#ended.resolve({ reason: this.#closing ?? end.reason, error });
   }
-}
-
-/** The flags of this program, without those that say what it runs. */
-const FLAGS = process.execArgv.filter((flag, at, all) => {
-  // What follows these is a program of its own.
-  const evaluates = (one = ''): boolean => /^(?:-p?e|-p|--eval|--print)$/.test(one);
-  return !evaluates(flag) && !evaluates(all[at - 1]) && !/^--(?:input-type|inspect|eval|print)/.test(flag);
-});
-
-function thread({ heapMb }: IsolationParts, { report, gone }: Hearing): Place {
-  const worker = new Worker(ENTRY, {
-    workerData: { [ISOLATED]: true },
-    execArgv: FLAGS,
-    resourceLimits: { maxOldGenerationSizeMb: heapMb },
-    stdout: true,
-  });
-  // As of a process: what a session prints is not the launcher's answer.
-  worker.stdout.on('data', (chunk: Buffer) => process.stderr.write(chunk));
-  worker.on('message', report);
-  worker.on('error', (error) => gone(crashed('thread', error)));
-  worker.on('exit', (code) => gone(crashed('thread', new Error(`it ended with ${code}`))));
-  return { name: 'thread', post: (order) => worker.postMessage(order), kill: () => void worker.terminate() };
-}
-
-function processOf({ heapMb }: IsolationParts, { report, gone }: Hearing): Place {
-  const child: ChildProcess = fork(ENTRY, [], {
-    env: { ...process.env, [ISOLATED]: '1' },
-    execArgv: [...FLAGS, `--max-old-space-size=${heapMb}`],
-    serialization: 'advanced',
-    // What a session prints is not the launcher's answer: it goes to stderr.
-    stdio: ['ignore', 2, 'inherit', 'ipc'],
-  });
-  child.on('message', (message) => report(message as IsolateReport));
-  child.on('error', (error) => gone(crashed('process', error)));
-  child.on('exit', (code, signal) => gone(crashed('process', new Error(`it ended with ${signal ?? code}`))));
-  return {
-    name: 'process',
-    post: (order) => {
-      // A process that is going is heard of by its exit.
-      if (child.connected) child.send(order, () => undefined);
-    },
-    kill: () => void child.kill('SIGKILL'),
-  };
-}
-
-function crashed(where: string, error: Error): ParleyError {
-  return new ParleyError('internal', `the ${where} of this session crashed: ${error.message}`, { cause: error });
 }

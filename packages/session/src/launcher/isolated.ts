@@ -14,6 +14,8 @@ export function isIsolated(): boolean {
 
 /** A launcher that a module made when it was loaded. */
 export interface DeclaredLauncher {
+  /** Makes and warms an agent for the next session of this configuration. */
+  prepare(configuration: unknown): Promise<void>;
   isolate(...parts: Parameters<UnitFactory>): Unit;
 }
 

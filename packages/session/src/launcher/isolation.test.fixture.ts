@@ -1,11 +1,23 @@
 // A program with one launcher, whose sessions do what their call is named after.
 
 import { Agent, AgentLauncher, type AgentLauncherOptions } from '@parley/session';
+import { isIsolated } from './isolated.ts';
+
+/** How each agent was made. */
+const made = new WeakMap<Agent, string>();
 
 export function launcherOf(options: Partial<AgentLauncherOptions> = {}): AgentLauncher {
   return new AgentLauncher({
-    createAgent: () => new Agent('desk').session('voice', { provider: 'simulator', transport: 'websocket' }),
+    createAgent: ({ configuration, session }) => {
+      const agent = new Agent('desk').session('voice', { provider: 'simulator', transport: 'websocket' });
+      made.set(agent, `${session ? 'for its session' : 'in advance'}, ${String(configuration)}`);
+      // Not in the launcher's own process, which would go with it.
+      if (configuration === 'mortal' && isIsolated()) setTimeout(() => process.exit(3), 50);
+      return agent;
+    },
+    configure: (input) => input,
     joinCall: async (agent, callType, callId, session) => {
+      if (callId === 'tells') throw new Error(`made ${made.get(agent)}`);
       if (callId === 'throws') throw new TypeError('thrown in joinCall');
       if (callId === 'talks') {
         await using _call = await agent.join(agent.createCall(callType, callId));

@@ -60,6 +60,31 @@ describe.each(['worker', 'process'] as const)('in a %s', (isolation) => {
     expect(session.status).toBe('active');
   });
 
+  test('agents of a configuration are made in advance, and given to no other configuration', async () => {
+    const { launcher } = isolated(isolation, { warmAgents: 1, warmConfigurations: ['red'] });
+    await launcher.start();
+    expect(launcher.status.warmAgents).toBe(1);
+    const sessions = await Promise.all(
+      ['red', 'blue'].map((input) => launcher.launch({ callId: 'tells', callType: 'default', input })),
+    );
+    await Promise.all(sessions.map(({ finished }) => finished));
+    expect(sessions.map(({ error }) => error?.message)).toEqual(['made in advance, red', 'made for its session, blue']);
+    // The next ones are made meanwhile, of both.
+    await expect.poll(() => launcher.status.warmAgents, { timeout: 20_000 }).toBe(2);
+  });
+
+  test('one that ends before its session came is told and forgotten, and its session gets another', async () => {
+    const { launcher, lines } = isolated(isolation, { warmAgents: 1, warmConfigurations: ['mortal'] });
+    await launcher.start();
+    await expect
+      .poll(() => lines.some(({ message }) => message === 'a warm place ended before its session came'))
+      .toBe(true);
+    expect(launcher.status.warmAgents).toBe(0);
+    const session = await launcher.launch({ callId: 'tells', input: 'mortal' });
+    await session.finished;
+    expect(session.error?.message).toBe('made for its session, mortal');
+  });
+
   test('what joinCall throws is told across', async () => {
     const { launcher } = isolated(isolation);
     const session = await launcher.launch({ callId: 'throws' });

@@ -115,7 +115,7 @@ export class AgentLauncher {
       totalEnded: ended,
       totalRefused: refused,
       totalAbandoned: abandoned,
-      warmAgents: this.#agents.ready,
+      warmAgents: this.#agents.ready + this.#units.ready,
     };
   }
 
@@ -133,7 +133,7 @@ export class AgentLauncher {
   async start(): Promise<void> {
     this.#checkOpen();
     this.#phase = 'running';
-    this.#warming ??= this.#agents.warm();
+    this.#warming ??= this.#agents.warm().then(() => this.#units.warm());
     try {
       await this.#warming;
       this.#warmedUp = true;
@@ -185,6 +185,11 @@ export class AgentLauncher {
     throw status === undefined
       ? new ParleyError('not_found', `no session ${id}`)
       : new ParleyError('failed_precondition', `session ${id} is ${status}`, { retryable: false });
+  }
+
+  /** For the thread or process of one session: makes its agent before it comes. */
+  prepare(configuration: unknown): Promise<void> {
+    return this.#agents.prepare(configuration);
   }
 
   /** For the thread or process of one session: runs it there. */

@@ -43,7 +43,7 @@ export interface AgentLauncherOptions {
   configure?: ((input: unknown, callType: string) => unknown) | undefined;
   /** Warms what an agent will need, before it counts as ready. */
   warmUp?: ((agent: Agent) => Promise<void> | void) | undefined;
-  /** Agents that are kept ready for each configuration. Default 0. */
+  /** Agents that are kept ready for each configuration; in isolation with their threads or processes. Default 0. */
   warmAgents?: number | undefined;
   /** Configurations that are warmed at the start. Default: the one of starts without an input. */
   warmConfigurations?: readonly unknown[] | undefined;

@@ -3,32 +3,53 @@
 import { pathToFileURL } from 'node:url';
 import { ParleyError } from '@parley/core';
 import { type CallHost, partsOf } from '../call.ts';
-import type { Agents } from './agents.ts';
-import { IsolatedUnit } from './isolated-unit.ts';
+import { type Agents, warmConfigurations } from './agents.ts';
+import { isIsolated } from './isolated.ts';
+import { IsolatedUnit, type IsolationParts } from './isolated-unit.ts';
 import type { LauncherSettings } from './options.ts';
 import { SharedUnit, type SharedUnitParts } from './shared-unit.ts';
 import type { Unit, UnitOrder, UnitPorts } from './unit.ts';
+import { WarmPlaces } from './warm-places.ts';
 
 export class Units {
   readonly #settings: LauncherSettings;
   readonly #agents: Agents;
   /** The launcher's number among those of its module. */
   readonly #number: number;
+  readonly #warm: WarmPlaces;
   #simulator: Promise<{ url: string; release: () => void }> | null = null;
 
   constructor(settings: LauncherSettings, agents: Agents, number: number) {
     this.#settings = settings;
     this.#agents = agents;
     this.#number = number;
+    const { isolation, warmAgents, warmConfigurationsMax: configurationsMax, log } = settings;
+    const size = isolation === 'shared' ? 0 : warmAgents;
+    this.#warm = new WarmPlaces({ size, configurationsMax, parts: () => this.#isolation(), log });
+  }
+
+  /** Threads or processes that are ready. */
+  get ready(): number {
+    return this.#warm.size;
+  }
+
+  /** Resolves when as many are ready as are to be kept. @throws what making one threw. */
+  async warm(): Promise<void> {
+    if (this.#settings.isolation === 'shared' || isIsolated()) return;
+    await Promise.all(warmConfigurations(this.#settings).map((configuration) => this.#warm.warm(configuration)));
   }
 
   /** Begins to run a session. @throws ParleyError `failed_precondition` where isolation lacks its module. */
   open(order: UnitOrder, ports: UnitPorts, host: CallHost | undefined): Unit {
-    const { isolation, isolateHeapMb: heapMb, blockedMs, closeMs, clock, module } = this.#settings;
     // What a control plane keeps comes over this process's link.
-    if (isolation === 'shared' || host) return this.here(order, ports, host);
-    const parts = {
-      kind: isolation,
+    if (this.#settings.isolation === 'shared' || host) return this.here(order, ports, host);
+    return new IsolatedUnit(order, this.#isolation(), ports, this.#warm.take(order.configuration));
+  }
+
+  #isolation(): IsolationParts {
+    const { isolation, isolateHeapMb: heapMb, blockedMs, closeMs, clock, module } = this.#settings;
+    return {
+      kind: isolation === 'process' ? 'process' : 'worker',
       module: this.#module(),
       launcher: module === undefined ? this.#number : 0,
       heapMb,
@@ -37,7 +58,6 @@ export class Units {
       clock,
       simulatorUrl: this.#simulatorUrl(),
     };
-    return new IsolatedUnit(order, parts, ports);
   }
 
   /** The same in this event loop, wherever that is. */
@@ -49,6 +69,7 @@ export class Units {
   }
 
   close(): void {
+    this.#warm.close();
     // One that did not start was told to the sessions that wanted it.
     void this.#simulator?.then(({ release }) => release()).catch(() => undefined);
   }

@@ -52,6 +52,15 @@ export class WarmPool<Made> {
     await Promise.all(Array.from({ length: missing }, () => this.#make(shelf, configuration)));
   }
 
+  /** A ready one came to its end before anybody wanted it. False when it is not here. */
+  forget(made: Made): boolean {
+    for (const { ready } of this.#shelves.values()) {
+      const at = ready.indexOf(made);
+      if (at >= 0) return ready.splice(at, 1).length > 0;
+    }
+    return false;
+  }
+
   close(): void {
     this.#closed = true;
     for (const { ready } of this.#shelves.values()) for (const made of ready.splice(0)) this.#options.drop(made);
