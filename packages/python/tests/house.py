@@ -32,6 +32,20 @@ async def until(condition: Callable[[], object], within_s: float = 30) -> None:
         await asyncio.sleep(0.01)
 
 
+def runs(pid: int) -> bool:
+    """Whether there is such a process, and it is not only a name that nobody has asked for yet."""
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rsplit(") ", 1)[1][0]
+    except OSError:
+        try:
+            os.kill(pid, 0)
+        except ProcessLookupError:
+            return False
+        return True
+    # One that nobody waited for is over all the same.
+    return state != "Z"
+
+
 class Process:
     """A program of the house that prints its address on stdout."""
 

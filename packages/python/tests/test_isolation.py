@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from house import until
+import warmed_agent
+from house import runs, until
 
 from parley import Agent, AgentLauncher, LaunchContext, LaunchedSession, Notice, ParleyError
 
@@ -197,3 +198,105 @@ async def test_in_a_shared_loop_the_watchdog_names_the_session_the_function_and_
     assert fields["at"].startswith(f"blocks_the_loop ({__file__}:")
     assert blocks.status == "active"
     await launcher.stop()
+
+
+@pytest.fixture
+def born(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[], list[int]]:
+    """The processes in which agents were made in advance, besides this one."""
+    path = tmp_path / "born"
+    path.touch()
+    monkeypatch.setenv("WARMED_PIDS", str(path))
+    return lambda: [pid for pid in map(int, path.read_text().split()) if pid != os.getpid()]
+
+
+def warm_launcher(isolation: str, *configurations: str, **options: Any) -> AgentLauncher:
+    more = {"warm_configurations": configurations, "module": warmed_agent.__file__, **options}
+    return warmed_agent.launcher.changed(isolation=isolation, **more)
+
+
+def warm_threads() -> list[str]:
+    return [thread.name for thread in threading.enumerate() if thread.name == "parley-warm"]
+
+
+@pytest.mark.parametrize("isolation", ["thread", "process"])
+async def test_agents_elsewhere_are_made_in_advance_for_one_configuration_and_end_with_the_launcher(
+    isolation: str, born: Callable[[], list[int]]
+) -> None:
+    launcher = warm_launcher(isolation, "red")
+    await launcher.start()
+    assert launcher.warm_agents == 1
+    sessions = [await launcher.launch("tells", input=colour) for colour in ("red", "blue")]
+    told = [(await ended(session)).message for session in sessions]
+    assert told == ["in-advance, red", "for-its-session, blue"]
+    # The next ones are made meanwhile, of both.
+    await until(lambda: launcher.warm_agents == 2)
+    assert len(born()) == (3 if isolation == "process" else 0)
+    assert len(warm_threads()) == (2 if isolation == "thread" else 0)
+    await launcher.drain()
+    assert launcher.warm_agents == 0
+    assert [pid for pid in born() if runs(pid)] == []
+    await until(lambda: not warm_threads())
+
+
+@pytest.mark.parametrize("isolation", ["thread", "process"])
+async def test_a_session_in_a_warm_place_can_be_closed_at_once_and_later(
+    isolation: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    launcher = warm_launcher(isolation, "red", warm_agents=2)
+    await launcher.start()
+    closed, stays = await launcher.launch("stays", input="red"), await launcher.launch("stays", input="red")
+    # Before it can have heard of its session.
+    await asyncio.wait_for(closed.close("changed_my_mind"), 30)
+    assert (closed.status, closed.reason) == ("ended", "changed_my_mind")
+    await stays.active()
+    await asyncio.wait_for(launcher.stop(), 30)
+    assert stays.reason == "stopped"
+    # It was not given up.
+    assert [one.getMessage() for one in caplog.records if one.name == "parley" and one.levelname == "WARNING"] == []
+
+
+@pytest.mark.parametrize("isolation", ["thread", "process"])
+async def test_a_warm_place_that_ends_before_its_session_came_is_told_and_forgotten(
+    isolation: str, tmp_path: Path, caplog: pytest.LogCaptureFixture, born: Callable[[], list[int]]
+) -> None:
+    doom = tmp_path / "doom"
+    launcher = warm_launcher(isolation, str(doom))
+    await launcher.start()
+    assert launcher.warm_agents == 1
+    doom.touch()
+    await until(lambda: launcher.warm_agents == 0)
+    doom.unlink()
+    (line,) = [one for one in caplog.records if one.getMessage() == "a warm place ended before its session came"]
+    assert line.levelname == "WARNING"
+    session = await launcher.launch("tells", input=str(doom))
+    assert (await ended(session)).message == f"for-its-session, {doom}"
+    # The next one is made, or being made.
+    await launcher.stop()
+    assert not any(map(runs, born()))
+    await until(lambda: not warm_threads())
+
+
+@pytest.mark.parametrize("isolation", ["thread", "process"])
+async def test_a_place_that_cannot_be_warmed_is_told_to_who_starts_the_launcher_and_leaves_nothing(
+    isolation: str, born: Callable[[], list[int]]
+) -> None:
+    launcher = warm_launcher(isolation, "red", "unmakeable")
+    with pytest.raises(ParleyError, match="no agent is made of this"):
+        await launcher.start()
+    # The other one is made, or being made.
+    await launcher.stop()
+    await until(lambda: not warm_threads() and not any(map(runs, born())))
+
+
+async def test_a_warm_process_ends_with_a_launcher_that_was_killed(born: Callable[[], list[int]]) -> None:
+    arguments = [sys.executable, str(warmed_agent.__file__)]
+    program = await asyncio.create_subprocess_exec(*arguments, stdout=asyncio.subprocess.PIPE)
+    try:
+        assert program.stdout is not None
+        assert await asyncio.wait_for(program.stdout.readline(), 30) == b"1 warm\n"
+        (warm,) = [pid for pid in born() if pid != program.pid]
+        assert runs(warm)
+    finally:
+        program.kill()
+        await program.communicate()
+    await until(lambda: not runs(warm))

@@ -16,7 +16,7 @@ from typing import Any
 
 import httpx
 import pytest
-from house import Plane, Process, until
+from house import Plane, Process, runs, until
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import InvalidStatus
 from websockets.typing import Subprotocol
@@ -172,20 +172,7 @@ async def test_a_session_in_a_process_does_not_outlive_a_launcher_that_was_kille
         pid = int(path.read_text())
         os.kill(pid, 0)
         agent.signal(signal.SIGKILL)
-    await until(lambda: not _runs(pid))
-
-
-def _runs(pid: int) -> bool:
-    try:
-        state = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rsplit(") ", 1)[1][0]
-    except OSError:
-        try:
-            os.kill(pid, 0)
-        except ProcessLookupError:
-            return False
-        return True
-    # One that nobody waited for is over all the same.
-    return state != "Z"
+    await until(lambda: not runs(pid))
 
 
 async def test_in_a_shared_loop_the_log_names_the_session_and_the_line_that_block_it() -> None:

@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from parley.errors import ParleyError
+from parley.fence import fenced
 from parley.frames import FrameSocket, memory_pair
 from parley.log import Log
 
@@ -43,16 +44,36 @@ class Isolate:
         self._metrics = CallMetrics()
         self._clients: dict[int, FrameSocket] = {}
         self._unit: SharedUnit | None = None
+        #: Made before the session came.
+        self._prepared: Agent | None = None
+        self._begun: asyncio.Future[UnitOrder] = asyncio.get_running_loop().create_future()
+        #: What was said before the session could hear it.
+        self._early: list[Mapping[str, Any]] = []
         self.log = options.log or Log()
 
-    async def run(self, order: UnitOrder) -> None:
-        """Returns when the session has ended and was told so."""
+    async def run(self, first: Mapping[str, Any]) -> None:
+        """Returns when the session has ended and was told so. ``first`` begins it, or prepares its agent."""
+        if first["type"] == "prepare":
+            try:
+                self._prepared = await fenced(self._make(AgentRequest(first["configuration"], None)))
+            except Exception as failure:  # noqa: BLE001 - what an author's code raises is told to whoever wanted it warm
+                self._tell({"type": "ended", "reason": "failed", "error": ParleyError.of(failure).to_object()})
+                return
+            self._tell({"type": "ready"})
+        else:
+            self.take(first)
+        await self._session(await self._begun)
+
+    async def _session(self, order: UnitOrder) -> None:
         blocked_ms = self._options.blocked_ms
         unwatch = watch_loop(blocked_ms, self._blocked) if blocked_ms > 0 else _nothing
-        beating = asyncio.get_running_loop().create_task(self._beat(blocked_ms / SIGNS / 1000 if blocked_ms else 1.0))
+        loop = asyncio.get_running_loop()
+        beating = loop.create_task(self._beat(blocked_ms / SIGNS / 1000 if blocked_ms else 1.0))
         try:
-            self._unit = SharedUnit(order, self._options, self, self._make)
-            reason, error = await asyncio.shield(self._unit.ended)
+            unit = SharedUnit(order, self._options, self, self._agent_for)
+            # After the session's first step: it cannot be told to close before it began.
+            loop.call_soon(self._listen, unit)
+            reason, error = await asyncio.shield(unit.ended)
             self.metrics(self._metrics.report())
             failure = None if error is None else error.to_object()
             self._tell({"type": "ended", "reason": reason, "error": failure})
@@ -62,8 +83,12 @@ class Isolate:
 
     def take(self, order: Mapping[str, Any]) -> None:
         kind = order["type"]
-        if kind == "client.attach":
-            self._attach(order["client"], order["wants_events"])
+        if kind == "begin":
+            self._begun.set_result(UnitOrder(**order["order"]))
+        elif self._unit is None:
+            self._early.append(order)
+        elif kind == "client.attach":
+            self._attach(self._unit, order["client"], order["wants_events"])
         elif kind == "client.frame":
             client = self._clients.get(order["client"])
             if client is not None:
@@ -72,12 +97,20 @@ class Isolate:
             client = self._clients.pop(order["client"], None)
             if client is not None:
                 client.close(order["code"], order["reason"])
-        elif self._unit is None:
-            return
         elif kind == "notice":
             self._unit.notice(Notice(order["reason"], order["left_ms"]))
         elif kind == "close":
             self._unit.close(order["reason"])
+
+    def _listen(self, unit: SharedUnit) -> None:
+        self._unit = unit
+        for one in self._early:
+            self.take(one)
+        self._early.clear()
+
+    async def _agent_for(self, request: AgentRequest) -> Agent:
+        prepared, self._prepared = self._prepared, None
+        return prepared or await self._make(request)
 
     async def _beat(self, every_s: float) -> None:
         while True:
@@ -87,7 +120,7 @@ class Isolate:
     def _blocked(self, blocked: Blocked) -> None:
         self._tell({"type": "blocked", **blocked._asdict()})
 
-    def _attach(self, number: int, wants_events: bool) -> None:
+    def _attach(self, unit: SharedUnit, number: int, wants_events: bool) -> None:
         ours, place = memory_pair()
         place.wants_events = wants_events
         self._clients[number] = ours
@@ -99,9 +132,7 @@ class Isolate:
 
         ours.on_close(lambda close: closed(*close))
         try:
-            if self._unit is None:
-                raise ParleyError("failed_precondition", "the session has not begun", retryable=True)
-            self._unit.attach(place)
+            unit.attach(place)
         except ParleyError as error:
             place.close(error.close_code, error.message)
 

@@ -26,11 +26,27 @@ _CLIENT_CHARS_MAX = 16 * 1024 * 1024
 _PATIENCE_S = 0.5
 
 
+class Hearing(Protocol):
+    """Whoever a place tells of itself, in the launcher's loop."""
+
+    def report(self, report: Report) -> None:
+        """It said something."""
+
+    def crashed(self, why: str) -> None:
+        """It ended; where it said so before, that counts."""
+
+
 class Place(Protocol):
     """A thread or a process, as far as it matters here."""
 
     #: ``thread`` or ``process``.
     name: str
+
+    def hand_to(self, hearing: Hearing) -> None:
+        """Somebody else is told from here on: it was made before there was a session for it."""
+
+    async def prepare(self, configuration: Any) -> None:
+        """Makes the agent of a session that is still to come, and tells when it is ready."""
 
     async def begin(self, order: UnitOrder) -> None:
         """Raises ParleyError where the session cannot be run there."""

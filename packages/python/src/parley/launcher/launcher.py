@@ -24,8 +24,8 @@ from parley.shapes import parsed, shape_of
 
 from .admission import RETRY_AFTER_MS, Admission, Waiting
 from .context import AgentRequest
-from .isolated import IsolatedUnit, Place
-from .isolated_environment import declare_launcher
+from .isolated import Hearing, IsolatedUnit, Place
+from .isolated_environment import declare_launcher, is_isolated
 from .notice import Notice
 from .options import LauncherOptions, told
 from .process_place import ProcessPlace
@@ -35,6 +35,7 @@ from .thread_place import ThreadPlace
 from .unit import Presence, Unit, UnitEnd, UnitOrder
 from .vigil import Expiry, Vigil
 from .warm import WarmPool
+from .warm_places import WarmPlaces
 from .watchdog import Blocked, watch_loop
 
 if TYPE_CHECKING:
@@ -73,11 +74,15 @@ class AgentLauncher:
             per_call_max=self.options.max_sessions_per_call,
             queue_max=self.options.queue_max,
         )
-        # What runs elsewhere makes its own.
-        kept = self.options.warm_agents if self.options.isolation == "shared" else 0
-        self._pool = WarmPool(
-            kept, self.options.warm_configurations_max, lambda of: self.make(AgentRequest(of, None)), self._log
+        # What runs elsewhere is made there, and kept there.
+        kept, shared = self.options.warm_agents, self.options.isolation == "shared"
+        self._pool: WarmPool[Agent] = WarmPool(
+            kept if shared else 0,
+            self.options.warm_configurations_max,
+            lambda of: self.make(AgentRequest(of, None)),
+            self._log,
         )
+        self._places = WarmPlaces(0 if shared or is_isolated() else kept, self.options, self._place, self._log)
         self.phase: Phase = "new"
         self.warmed_up = False
         self.totals = {"started": 0, "failed": 0, "ended": 0, "refused": 0}
@@ -110,8 +115,8 @@ class AgentLauncher:
 
     @property
     def warm_agents(self) -> int:
-        """Agents that are kept ready."""
-        return len(self._pool)
+        """Agents that are kept ready, here or in threads and processes of their own."""
+        return len(self._pool) + len(self._places)
 
     @property
     def unready(self) -> str | None:
@@ -128,7 +133,8 @@ class AgentLauncher:
         self._check_open()
         self.phase = "running"
         await self.probe()
-        await asyncio.gather(*(self._pool.warm(one) for one in self._configurations()))
+        kept = self._pool if self.options.isolation == "shared" else self._places
+        await asyncio.gather(*(kept.warm(one) for one in self._configurations()))
         self.warmed_up = True
 
     async def probe(self) -> Agent:
@@ -303,18 +309,20 @@ class AgentLauncher:
         return held.session
 
     def unit_for(self, held: _Held, order: UnitOrder) -> Unit:
-        isolation = self.options.isolation
         # What a control plane keeps comes over this process's link.
-        if isolation == "shared" or held.host is not None:
+        if self.options.isolation == "shared" or held.host is not None:
             return SharedUnit(order, self.options, held, self._agent_for, held.host)
 
         def place(unit: IsolatedUnit) -> Place:
-            if isolation == "thread":
-                return ThreadPlace(unit, self.options, self.make)
-            number = self._number if self.options.module is None else 0
-            return ProcessPlace(unit, self.options, number, self._simulator_url)
+            return self._places.take(order.configuration, unit) or self._place(unit)
 
         return IsolatedUnit(order, self.options, held, place)
+
+    def _place(self, hearing: Hearing) -> Place:
+        if self.options.isolation == "thread":
+            return ThreadPlace(hearing, self.options, self.make)
+        number = self._number if self.options.module is None else 0
+        return ProcessPlace(hearing, self.options, number, self._simulator_url)
 
     async def _agent_for(self, request: AgentRequest) -> Agent:
         return self._pool.take(request.configuration) or await self.make(request)
@@ -381,6 +389,7 @@ class AgentLauncher:
             await asyncio.wait(set(self._leaving), timeout=self.options.close_ms / 1000)
         self.phase = "stopped"
         self._pool.close()
+        await self._places.close()
         for timer in self._retention.values():
             timer.cancel()
         self._retention.clear()

@@ -42,7 +42,7 @@ class LauncherOptions:
     configure: Callable[[Any, str], Any] | None = None
     #: Warms what an agent will need, before it counts as ready.
     warm_up: Callable[[Any], Awaitable[None] | None] | None = None
-    #: Agents that are kept ready for each configuration.
+    #: Agents that are kept ready for each configuration; if isolated, each in the thread or process of its session.
     warm_agents: int = 0
     #: Configurations that are warmed at the start. Default: the one of starts without an input.
     warm_configurations: Sequence[Any] | None = None

@@ -23,7 +23,6 @@ from parley.log import LOGGER
 from .isolate import Isolate, Report, TellingHandler
 from .isolated_environment import declared_launcher
 from .process_place import LENGTH, framed
-from .unit import UnitOrder
 
 #: The name that the program's file is loaded under, so that `if __name__ == "__main__"` does not run it.
 _MAIN = "__parley_main__"
@@ -65,12 +64,12 @@ class _Pipe:
 
 def main() -> None:
     pipe = _Pipe()
-    begin = pipe.read()
+    load, first = pipe.read(), pipe.read()
     LOGGER.addHandler(TellingHandler(pipe.tell))
-    LOGGER.setLevel(begin["log_level"])
+    LOGGER.setLevel(load["log_level"])
     LOGGER.propagate = False
     try:
-        asyncio.run(_session(pipe, begin))
+        asyncio.run(_session(pipe, load, first))
     except BaseException as failure:  # noqa: BLE001 - whatever it was, the launcher is told
         error = ParleyError.of(failure)
         pipe.tell({"type": "ended", "reason": "failed", "error": error.to_object()})
@@ -78,28 +77,26 @@ def main() -> None:
     os._exit(0)
 
 
-async def _session(pipe: _Pipe, begin: Mapping[str, Any]) -> None:
+async def _session(pipe: _Pipe, load: Mapping[str, Any], first: Mapping[str, Any]) -> None:
     loop = asyncio.get_running_loop()
-    _load(begin["module"])
-    declared = declared_launcher(begin["launcher"])
+    _load(load["module"])
+    declared = declared_launcher(load["launcher"])
     if declared is None:
         words = (
-            f"{begin['module'].get('path') or begin['module'].get('name')} made no AgentLauncher when it was loaded "
+            f"{load['module'].get('path') or load['module'].get('name')} made no AgentLauncher when it was loaded "
             "for an isolated session: make it at the top of the module, and call Runner.cli() below it"
         )
         raise ParleyError("failed_precondition", words)
     # How long it may be silent, and take to end, is its launcher's to say.
-    isolate = Isolate(replace(declared.options, **begin["options"]), declared.make, pipe.tell)
-    running = loop.create_task(isolate.run(UnitOrder(**begin["order"])))
+    isolate = Isolate(replace(declared.options, **load["options"]), declared.make, pipe.tell)
 
     def read() -> None:
         while True:
             loop.call_soon_threadsafe(isolate.take, pipe.read())
 
-    # The first turn is the session's: nothing is said to it before it began.
-    await asyncio.sleep(0)
+    # Before anything of it runs: one that is kept warm ends with its launcher too (P1).
     threading.Thread(target=read, daemon=True).start()
-    await running
+    await isolate.run(first)
 
 
 def _load(module: Mapping[str, str]) -> None:

@@ -22,7 +22,7 @@ from .options import LauncherOptions
 from .unit import UnitOrder
 
 if TYPE_CHECKING:
-    from .isolated import IsolatedUnit
+    from .isolated import Hearing
 
 LENGTH = struct.Struct(">I")
 #: What the child reads first.
@@ -41,12 +41,12 @@ class ProcessPlace:
 
     def __init__(
         self,
-        unit: IsolatedUnit,
+        hearing: Hearing,
         options: LauncherOptions,
         launcher: int,
         simulator_url: Callable[[], Awaitable[str | None]],
     ) -> None:
-        self._unit = unit
+        self._hearing = hearing
         self._options = options
         self._launcher = launcher
         self._simulator_url = simulator_url
@@ -56,20 +56,36 @@ class ProcessPlace:
         self._begun = False
         self._killed = False
 
+    def hand_to(self, hearing: Hearing) -> None:
+        self._hearing = hearing
+
+    async def prepare(self, configuration: Any) -> None:
+        await self._open({"type": "prepare", "configuration": _said(configuration, "the configuration")})
+
     async def begin(self, order: UnitOrder) -> None:
-        module = module_of(self._options.module)
-        try:
-            input = plain(order.input, "input")
-            metadata = plain(dict(order.metadata), "metadata")
-            configuration = plain(order.configuration, "the configuration")
-        except NotJson as problem:
-            raise ParleyError("invalid_argument", f"{problem}, so it cannot be given to a process") from problem
+        ready = {
+            "input": _said(order.input, "input"),
+            "metadata": _said(dict(order.metadata), "metadata"),
+            "configuration": _said(order.configuration, "the configuration"),
+        }
         try:
             principal = plain(order.principal, "the principal")
         except NotJson:
             # Whoever started it is known to the launcher; only the session in its process does without.
             principal = None
-        ready = {"input": input, "metadata": metadata, "configuration": configuration, "principal": principal}
+        begin = {"type": "begin", "order": {**asdict(order), **ready, "principal": principal}}
+        if self._child is None:
+            await self._open(begin)
+        else:
+            self._send(begin)
+        if self._child is None:
+            return
+        self._begun = True
+        for one in self._waiting:
+            self._send(one)
+
+    async def _open(self, first: Mapping[str, Any]) -> None:
+        module = module_of(self._options.module)
         # One simulator serves all.
         url = await self._simulator_url()
         environment = {**os.environ, ISOLATED: "1", **({} if url is None else {"PARLEY_SIMULATOR_URL": url})}
@@ -85,11 +101,9 @@ class ProcessPlace:
         )
         self._reading = asyncio.get_running_loop().create_task(self._read(self._child))
         told = {"blocked_ms": self._options.blocked_ms, "close_ms": self._options.close_ms}
-        begin = {"type": "begin", "order": {**asdict(order), **ready}, "module": module, "options": told}
-        self._send({**begin, "launcher": self._launcher, "log_level": LOGGER.getEffectiveLevel()})
-        self._begun = True
-        for one in self._waiting:
-            self._send(one)
+        load = {"type": "load", "module": module, "options": told, "launcher": self._launcher}
+        self._send({**load, "log_level": LOGGER.getEffectiveLevel()})
+        self._send(first)
         if self._killed:
             self._child.kill()
 
@@ -116,7 +130,7 @@ class ProcessPlace:
         if pipe is None or pipe.is_closing():
             return
         if pipe.transport.get_write_buffer_size() > _BUFFERED_MAX:
-            self._unit.crashed("it does not read what it is told")
+            self._hearing.crashed("it does not read what it is told")
             return
         pipe.write(framed(order))
 
@@ -126,11 +140,18 @@ class ProcessPlace:
         try:
             while True:
                 (length,) = LENGTH.unpack(await out.readexactly(LENGTH.size))
-                self._unit.report(json.loads(await out.readexactly(length)))
+                self._hearing.report(json.loads(await out.readexactly(length)))
         except asyncio.IncompleteReadError:
             pass
         code = await child.wait()
-        self._unit.crashed(f"it was ended by signal {-code}" if code < 0 else f"it ended with {code}")
+        self._hearing.crashed(f"it was ended by signal {-code}" if code < 0 else f"it ended with {code}")
+
+
+def _said(value: Any, what: str) -> Any:
+    try:
+        return plain(value, what)
+    except NotJson as problem:
+        raise ParleyError("invalid_argument", f"{problem}, so it cannot be given to a process") from problem
 
 
 def module_of(given: str | Path | None) -> dict[str, str]:

@@ -16,7 +16,7 @@ from .unit import UnitOrder
 if TYPE_CHECKING:
     from parley.agent import Agent
 
-    from .isolated import IsolatedUnit
+    from .isolated import Hearing
 
 
 class _GivenUp(SystemExit):
@@ -28,11 +28,11 @@ class ThreadPlace:
 
     def __init__(
         self,
-        unit: IsolatedUnit,
+        hearing: Hearing,
         options: LauncherOptions,
         make: Callable[[AgentRequest], Awaitable[Agent]],
     ) -> None:
-        self._unit = unit
+        self._hearing = hearing
         self._options = options
         self._make = make
         self._loop = asyncio.get_running_loop()
@@ -45,9 +45,23 @@ class ThreadPlace:
         self._thread: threading.Thread | None = None
         self._ended: asyncio.Future[None] = self._loop.create_future()
 
+    def hand_to(self, hearing: Hearing) -> None:
+        self._hearing = hearing
+
+    async def prepare(self, configuration: Any) -> None:
+        self._start({"type": "prepare", "configuration": configuration}, "parley-warm")
+
     async def begin(self, order: UnitOrder) -> None:
+        begin = {"type": "begin", "order": vars(order)}
+        if self._thread is None:
+            self._start(begin, order.session_id)
+        else:
+            self._thread.name = order.session_id
+            self.post(begin)
+
+    def _start(self, first: Mapping[str, Any], name: str) -> None:
         # A daemon: one that never returns cannot keep the process from ending.
-        self._thread = threading.Thread(target=self._main, args=(order,), name=order.session_id, daemon=True)
+        self._thread = threading.Thread(target=self._main, args=(first,), name=name, daemon=True)
         self._thread.start()
 
     def post(self, order: Mapping[str, Any]) -> None:
@@ -76,10 +90,10 @@ class ThreadPlace:
                     ctypes.pythonapi.PyThreadState_SetAsyncExc(ident, ctypes.py_object(_GivenUp))
             await asyncio.shield(self._ended)
 
-    def _main(self, order: UnitOrder) -> None:
+    def _main(self, first: Mapping[str, Any]) -> None:
         why: str | None = None
         try:
-            asyncio.run(self._session(order))
+            asyncio.run(self._session(first))
         except BaseException as failure:  # noqa: BLE001 - it ends this session and no other
             why = str(failure) or type(failure).__name__
         try:
@@ -94,14 +108,13 @@ class ThreadPlace:
             self._inner = self._isolate = None
         _call(self._loop, self._over, why)
 
-    async def _session(self, order: UnitOrder) -> None:
+    async def _session(self, first: Mapping[str, Any]) -> None:
         loop = asyncio.get_running_loop()
         isolate = Isolate(self._options, self._make, self._tell)
         with self._lock:
-            self._running = loop.create_task(isolate.run(order))
+            self._running = loop.create_task(isolate.run(first))
             self._inner, self._isolate = loop, isolate
             waiting, self._waiting = self._waiting, []
-        # After the session's first step: it cannot be told to close before it began.
         for one in waiting:
             loop.call_soon(isolate.take, one)
         try:
@@ -111,12 +124,15 @@ class ThreadPlace:
             return
 
     def _tell(self, report: Report) -> None:
-        _call(self._loop, self._unit.report, report)
+        _call(self._loop, self._heard, report)
+
+    def _heard(self, report: Report) -> None:
+        self._hearing.report(report)
 
     def _over(self, why: str | None) -> None:
         if not self._ended.done():
             self._ended.set_result(None)
-        self._unit.crashed(why or "it ended without a word")
+        self._hearing.crashed(why or "it ended without a word")
 
 
 def _call(loop: asyncio.AbstractEventLoop, what: Callable[..., Any], *arguments: Any) -> None:
