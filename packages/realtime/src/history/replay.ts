@@ -3,7 +3,8 @@
 // R1  A call and its output stand together or not at all. A call that still runs is told when its output is there.
 // R2  Sound of the model cannot be given back: it goes as the words that were heard. Sound of the user goes as what was
 //     understood, or as sound where it was kept and nothing was understood.
-//     What the provider got from an MCP server by itself goes as words, too.
+//     What the provider got from an MCP server by itself goes as the output of a tool: it is a stranger's text, and must
+//     not come back as the program's.
 // R3  Where there is not room for all, the newest items go.
 
 import type { ReplayOptions } from '../options.ts';
@@ -78,9 +79,10 @@ function told(item: RealtimeItem): Wire[] | null {
   if (item.type === 'function_call') return item.output === null ? null : callPair(item, item.output);
   // Only a provider can make the call again; what came of it can be told.
   if (item.type === 'mcp_call' && item.output !== null) {
-    const { itemId, serverLabel, name, arguments: args, output } = item;
-    const words = `Tool ${name} of ${serverLabel} was called with ${args} and gave: ${output}`;
-    return [{ id: itemId, type: 'message', role: 'system', content: [{ type: 'input_text', text: words }] }];
+    const { itemId, serverLabel, status, arguments: args, output } = item;
+    const name = `${serverLabel}_${item.name}`.replaceAll(/[^A-Za-z0-9_-]/g, '_').slice(0, 64);
+    const callId = itemId.slice(-32);
+    return callPair({ itemId, type: 'function_call', status, callId, name, arguments: args, output }, output);
   }
   if (item.type !== 'message') return null;
   const content = item.content.filter((part) => {
