@@ -34,6 +34,28 @@ test('two schemas may carry the same $id', () => {
   expect(inputProblem({ ...schema, required: ['other'] }, { order: {} })).toContain("'other'");
 });
 
+test('schemas that say the same are one, and those that differ in a word are not, however many there are', () => {
+  const schemaOf = (n: number): JsonSchema => ({ type: 'object', properties: { n: { const: n } }, required: ['n'] });
+  for (let round = 0; round < 2; round++) {
+    for (let n = 0; n < 1_100; n++) {
+      expect(inputProblem(schemaOf(n), { n })).toBeNull();
+      expect(inputProblem(schemaOf(n), { n: n + 1 })).toBe('n must be equal to constant');
+    }
+  }
+  const long = { type: 'object', description: 'x'.repeat(20_000), required: ['n'] };
+  expect(inputProblem({ ...long }, {})).toBe("input must have required property 'n'");
+  expect(inputProblem({ ...long }, { n: 1 })).toBeNull();
+});
+
+test('a schema that holds itself is refused', () => {
+  const schema: Record<string, unknown> = { type: 'object' };
+  schema['properties'] = { self: schema };
+  for (const use of [() => inputProblem(schema, {}), () => checkInputSchema(schema)]) {
+    expect(use).toThrow(ParleyError);
+    expect(use).toThrow('input_schema is not a valid JSON Schema');
+  }
+});
+
 test('a schema that cannot be used is refused when it is registered', () => {
   expect(() => checkInputSchema(schema)).not.toThrow();
   for (const bad of [{ type: 'strin' }, { properties: 5 }, { $ref: '#/$defs/None' }, { pattern: '(' }]) {

@@ -2,13 +2,14 @@
 
 import { createModel } from '@parley/providers';
 import { RealtimeAgent, RealtimeRunner, tool } from '@parley/realtime';
-import type { FrameSocket } from '@parley/transport';
+import type { FrameClose, FrameSocket } from '@parley/transport';
 import { z } from 'zod';
 import type { Caller, MakeCaller } from './caller.ts';
 import { sessionCreated, sessionUpdated, SOUND } from './frames.ts';
 
 export const ours: MakeCaller<Buffer> = async ({ outputBytes = 8 } = {}) => {
   let listener: ((frame: Buffer) => void) | null = null;
+  let ended: (close: FrameClose) => void = () => {};
   let waiting: (() => void) | null = null;
   const push = (frame: Buffer): void => listener?.(frame);
   const socket: FrameSocket = {
@@ -31,8 +32,12 @@ export const ours: MakeCaller<Buffer> = async ({ outputBytes = 8 } = {}) => {
       if (first) queueMicrotask(() => push(Buffer.from(sessionCreated)));
     },
     onDrain() {},
-    onClose() {},
-    close() {},
+    onClose(next) {
+      ended = next;
+    },
+    close(code = 1005, reason = '') {
+      ended({ code, reason });
+    },
     terminate() {},
     open: true,
   };
