@@ -1,6 +1,7 @@
 // What a user will install: the packed packages, looked at from outside of the workspace.
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { globSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { examplesThatFail } from './examples.ts';
 import { isTest } from './layers.ts';
 import { faults } from './steps.ts';
 import { bin, type Ended, type Manifest, type Package, packages, root, run, temporary } from './workspace.ts';
@@ -67,7 +68,7 @@ export async function consume(tarballs: readonly Tarball[]): Promise<Ended> {
   const project = temporary('consumer');
   const files = Object.fromEntries(tarballs.map(({ pkg, path }) => [pkg.name, `file:${path}`]));
   // Declarations that speak of sockets speak of Node's Buffer: a program for Node has these types.
-  const types = { '@types/node': packageVersion('@types/node') };
+  const types = { '@types/node': packageVersion('@types/node'), '@types/react': packageVersion('@types/react') };
   const manifest = {
     name: 'consumer',
     private: true,
@@ -93,7 +94,7 @@ export async function consume(tarballs: readonly Tarball[]): Promise<Ended> {
       if (help.code !== 0) found.push(`${command} --help ended with ${help.code}:\n${help.output.trimEnd()}`);
     }
   }
-  return faults([...found, ...(await declarations(project, tarballs))]);
+  return faults([...found, ...(await declarations(project, tarballs)), ...(await examplesThatFail(project, tarballs))]);
 }
 
 /** npm would look for `@parley/core@0.0.0` in the registry; here it is always the tarball beside it. */
@@ -117,8 +118,8 @@ function specifiers(pkg: Package): string[] {
 }
 
 function packageVersion(name: string): string {
-  const manifest = join(root, 'node_modules', name, 'package.json');
-  return (JSON.parse(readFileSync(manifest, 'utf8')) as Manifest).version;
+  const [manifest = name] = globSync(`{,packages/client/}node_modules/${name}/package.json`, { cwd: root });
+  return (JSON.parse(readFileSync(join(root, manifest), 'utf8')) as Manifest).version;
 }
 
 function commands(folder: string): string[] {

@@ -30,10 +30,12 @@ export interface UseCall extends CallSnapshot {
  * One call of one component: it is hung up when the component goes. What fails is in `error`, and is never thrown.
  *
  * @example
- * const { state, lines, start, hangUp } = useCall();
- * return state === 'idle' || state === 'ended'
- *   ? <button onClick={() => start({ url: location.origin, token, audio: true })}>Call</button>
- *   : <><button onClick={() => hangUp()}>Hang up</button>{lines.map((line) => <p key={line.itemId}>{line.text}</p>)}</>;
+ * function Talk({ token }: { token: string }) {
+ *   const { state, lines, start, hangUp } = useCall();
+ *   return state === 'idle' || state === 'ended'
+ *     ? <button onClick={() => start({ url: location.origin, token, audio: true })}>Call</button>
+ *     : <><button onClick={() => hangUp()}>Hang up</button>{lines.map((line) => <p key={line.itemId}>{line.text}</p>)}</>;
+ * }
  */
 export function useCall(): UseCall {
   const [view] = useState(() => new CallView());

@@ -105,7 +105,7 @@ export interface RealtimeRunConfig<C = unknown> {
 
 export interface RealtimeModelConfig {
   /** The provider's key, or what gets one; asked again for each connection. Default `OPENAI_API_KEY`. */
-  apiKey?: string | (() => MaybePromise<string>);
+  apiKey?: string | (() => MaybePromise<string>) | undefined;
   /** Default `https://api.openai.com/v1`. */
   baseUrl?: string;
   headers?: Record<string, string>;

@@ -131,10 +131,15 @@ export interface BackgroundResult<T = unknown> {
  * Marks a result that the model gets without being asked to speak about it.
  *
  * @example
- * execute: async (note) => {
- *   await notes.add(note);
- *   return backgroundResult('noted');
- * }
+ * const note = tool({
+ *   name: 'note',
+ *   description: 'Keeps a note.',
+ *   parameters: z.object({ text: z.string() }),
+ *   async execute({ text }) {
+ *     await notes.add(text);
+ *     return backgroundResult('noted');
+ *   },
+ * });
  */
 export function backgroundResult<T>(content: T): BackgroundResult<T> {
   return { [BACKGROUND]: true, content };

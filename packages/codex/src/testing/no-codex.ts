@@ -6,7 +6,7 @@ import { findCodex } from '../binary.ts';
  * Why tests with the real Codex cannot run here, for their skip; null when they can.
  *
  * @example
- * test('…', ({ skip }) => { skip(noCodex() !== null, noCodex() ?? ''); … });
+ * test.skipIf(noCodex() !== null)('Codex mends the file', async () => {});
  */
 export function noCodex(): string | null {
   try {

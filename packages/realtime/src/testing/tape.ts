@@ -25,8 +25,8 @@ export interface Tape {
  *
  * @example
  * const { model, tape } = recordTape('openai', { base_url: 'https://api.openai.com/v1', key });
- * await using session = await new RealtimeRunner(agent, { model }).run();
- * …
+ * const session = await new RealtimeRunner(agent, { model }).run();
+ * await session.closed;
  * await writeFile('call.json', JSON.stringify(tape));
  */
 export function recordTape(
