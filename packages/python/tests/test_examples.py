@@ -1,4 +1,4 @@
-"""The examples of the docstrings hold: those that can run are run, and those that need a call are held against the types."""
+"""The examples of docstrings hold: those that can run are run, those that need a call are held against the types."""
 
 from __future__ import annotations
 
