@@ -19,6 +19,8 @@ const ROUND_MS = 8;
 const LENGTHS = [10, 100, 1_000, 10_000];
 const WARM_CALLS = 1_000;
 const CALLS_PER_SESSION = 20;
+const SWEEP_MS = 30;
+const HEAP_NOISE_BYTES = 10_000;
 const MAKERS = { ours: ours as MakeCaller, peer: peer as MakeCaller };
 
 export async function realtime(progress: (line: string) => void): Promise<Metrics> {
@@ -200,14 +202,19 @@ async function callTimes(side: 'ours' | 'peer', length: number, calls: number): 
 }
 
 setFlagsFromString('--expose-gc');
+// Code that nobody ran for a few collections would be let go in the middle of a count.
+setFlagsFromString('--no-flush-bytecode');
 const collect = runInNewContext('gc') as () => void;
 
+/** Bytes in use. What a collection frees is swept beside us: it is collected until nothing more goes. */
 async function heap(): Promise<number> {
-  for (let pass = 0; pass < 4; pass++) {
+  for (let last = Infinity; ; ) {
     collect();
-    await new Promise<void>((resolve) => void setImmediate(resolve));
+    await new Promise<void>((resolve) => void setTimeout(resolve, SWEEP_MS));
+    const { heapUsed, external } = process.memoryUsage();
+    if (last - heapUsed - external < HEAP_NOISE_BYTES) return heapUsed + external;
+    last = heapUsed + external;
   }
-  return process.memoryUsage().heapUsed + process.memoryUsage().external;
 }
 
 async function memory(count: number, measure: (make: MakeCaller, count: number) => Promise<number>): Promise<Metric> {
