@@ -35,6 +35,9 @@ export function newId(kind: IdKind): string {
   return `${ID_PREFIXES[kind]}_${randomSuffix()}`;
 }
 
+/** Two characters for each ten bits: half as many pieces as characters. */
+const PAIRS = Array.from({ length: 1024 }, (_, bits) => `${ALPHABET[bits >> 5]}${ALPHABET[bits & 31]}`);
+
 /** 128 random bits as 26 base32 characters. */
 export function randomSuffix(): string {
   if (used + 16 > POOL_BYTES) {
@@ -42,18 +45,27 @@ export function randomSuffix(): string {
     used = 0;
   }
   let text = '';
-  let bits = 0;
-  let held = 0;
-  for (let i = 0; i < 16; i++) {
-    held = ((held << 8) | (pool[used + i] as number)) & 0xffff;
-    bits += 8;
-    while (bits >= 5) {
-      bits -= 5;
-      text += ALPHABET[(held >> bits) & 31];
-    }
+  // Five bytes are eight characters; the sixteenth byte is the last two, padded with zeros.
+  for (let group = 0; group < 3; group++) {
+    const first = byte();
+    const second = byte();
+    const third = byte();
+    const fourth = byte();
+    text +=
+      pair((first << 2) | (second >> 6)) +
+      pair(((second & 63) << 4) | (third >> 4)) +
+      pair(((third & 15) << 6) | (fourth >> 2)) +
+      pair(((fourth & 3) << 8) | byte());
   }
-  used += 16;
-  return text + ALPHABET[(held << (5 - bits)) & 31];
+  return text + pair(byte() << 2);
+}
+
+function byte(): number {
+  return pool[used++] as number;
+}
+
+function pair(bits: number): string {
+  return PAIRS[bits] as string;
 }
 
 const ID_PATTERNS = new Map<IdKind, RegExp>();

@@ -58,6 +58,8 @@ export interface Base {
   readonly history: History;
   readonly playback: Playback;
   readonly sends: Sends;
+  /** What functions of each agent are given: one for a session, because what it says is read when it is asked for. */
+  readonly contexts: Map<RealtimeAgent, RunContext>;
   /** Nothing of the session runs any more, or will in a moment. */
   closing: boolean;
 }
@@ -103,13 +105,16 @@ export function baseOf(options: SessionOptions): Base {
     history,
     playback: new Playback(clock, playbackTracker),
     sends: new Sends(clock, limits.sendsInFlight, limits.sendTimeoutMs),
+    contexts: new Map(),
     closing: false,
   };
 }
 
 /** What functions of an agent are given. */
 export function contextOf(parts: Parts, agent: RealtimeAgent): RunContext {
-  return {
+  const known = parts.contexts.get(agent);
+  if (known) return known;
+  const context: RunContext = {
     context: parts.run.context,
     agent,
     get history(): readonly RealtimeItem[] {
@@ -119,6 +124,8 @@ export function contextOf(parts: Parts, agent: RealtimeAgent): RunContext {
       return parts.machine.state.usage;
     },
   };
+  parts.contexts.set(agent, context);
+  return context;
 }
 
 export function sessionOver(): ParleyError {
