@@ -1,6 +1,6 @@
 // What its handler and the API ask of a session: each is an entry of its log, and some are answered by a later one.
 
-import { type EventOf, type EventRecord, LIMITS, newId, ParleyError } from '@parley/core';
+import { type EventOf, type EventRecord, LIMITS, newId, ParleyError, type SessionEvent } from '@parley/core';
 import type { SessionChange } from '../agents/ports.ts';
 import type { SessionLog } from './log.ts';
 import { Waiters } from './waiters.ts';
@@ -20,9 +20,8 @@ export class Requests {
   async say(text: string, by: By): Promise<EventOf<'say.completed'>> {
     this.#log.checkOpen();
     const say_id = newId('say');
-    const ended = this.#waiters.until(say_id);
-    await this.#log.append({ type: 'say.requested', say_id, text, by });
-    const record = (await ended) as EventRecord<EventOf<'say.completed'>>;
+    const asked: SessionEvent = { type: 'say.requested', say_id, text, by };
+    const record = (await this.#answered(say_id, asked)) as EventRecord<EventOf<'say.completed'>>;
     if (record.error) throw ParleyError.from(record.error);
     return record;
   }
@@ -58,11 +57,17 @@ export class Requests {
     if (Object.hasOwn(calls, call_id) || answered.includes(call_id)) {
       throw new ParleyError('already_exists', `call ${call_id} was made before`);
     }
-    const ended = this.#waiters.until(call_id);
     const execution_id = newId('execution');
     const text = JSON.stringify(input ?? {});
-    await this.#log.append({ type: 'tool.called', call_id, name, arguments: text, source: 'client', execution_id });
-    const record = await ended;
+    const asked: SessionEvent = {
+      type: 'tool.called',
+      call_id,
+      name,
+      arguments: text,
+      source: 'client',
+      execution_id,
+    };
+    const record = await this.#answered(call_id, asked);
     if (record.type === 'tool.rejected') throw ParleyError.from(record.error);
     return record as EventRecord<EventOf<'tool.completed'>>;
   }
@@ -78,5 +83,12 @@ export class Requests {
   /** The session is over: what is still waited for will not come. */
   refuse(error: ParleyError): void {
     this.#waiters.refuse(error);
+  }
+
+  /** Appends an entry, and resolves with the later one that answers it. */
+  async #answered(id: string, asked: SessionEvent): Promise<EventRecord> {
+    // Both at once: a disk that refuses the first ends the session, and that refuses the second before it is waited for.
+    const [record] = await Promise.all([this.#waiters.until(id), this.#log.append(asked)]);
+    return record;
   }
 }
