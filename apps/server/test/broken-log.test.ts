@@ -60,3 +60,34 @@ test('a tool call whose entry the disk refuses is refused to who asked', async (
   expect(support.found).toEqual([]);
   expect(lost.reasons).toEqual([]);
 });
+
+test('a reader of the log of a session that was cut is let go', async () => {
+  await using disk = await houseWithDisk();
+  const { house } = disk;
+  await house.serve(supportAgent().agent);
+  const { session } = await house.call('support.voice');
+  await house.api.until(session.session_id, 'provider.connected');
+  const path = `/api/v1/sessions/${session.session_id}`;
+  const read = house.api.stream(`${path}/events`);
+  expect((await read.next()).value).toMatchObject({ event: 'session.created' });
+  disk.breakDisk();
+  await house.api.refused('POST', `${path}/say`, { text: 'hello' });
+  const types: string[] = [];
+  for await (const { event } of read) types.push(event);
+  expect(types).toContain('provider.connected');
+  expect(types).not.toContain('say.requested');
+});
+
+test('a turn that waits for its answer in a session that is cut fails at once', async () => {
+  await using disk = await houseWithDisk();
+  const { house } = disk;
+  const support = supportAgent({ transport: 'audio_turns' });
+  await house.serve(support.agent);
+  const session = await house.start('support.voice');
+  const path = `/api/v1/sessions/${session.session_id}`;
+  const answered = house.api.refused('POST', `${path}/turns`, { text: 'slow' });
+  await support.slow;
+  disk.breakDisk();
+  await house.api.refused('POST', `${path}/inject`, { text: 'hello', respond: false });
+  expect(await answered).toMatchObject({ status: 500, message: expect.stringContaining('the store failed') });
+});

@@ -289,12 +289,17 @@ async function tail(
     stream.send(entry);
     if (entry.type === 'session.closed') stream.end();
   };
-  const stop = sessions.find(session_id)?.log.subscribe((record, json) => {
+  const session = sessions.find(session_id);
+  const stop = session?.log.subscribe((record, json) => {
     const entry = { id: record.seq, type: record.type, json };
     if (caughtUp) forward(entry);
     else waiting.push(entry);
   });
   void stream.closed.then(() => stop?.());
+  // A log that could not be written any more has no last entry.
+  void session?.over.then(() => {
+    if (caughtUp) stream.end();
+  });
   try {
     for (let more = true; more && stream.open; ) {
       const page = await store.events(session_id, seen, EVENTS_PAGE_MAX);

@@ -64,7 +64,6 @@ export class Session {
   readonly #deps: SessionDeps;
   readonly #start: SessionResource;
   readonly #timers = new Timers((timer) => this.record({ type: 'timer.fired', timer }));
-  /** Its end is on disk, or never will be. */
   readonly #over = Promise.withResolvers<void>();
 
   constructor(session: SessionResource, allowed: readonly ClientEventName[], deps: SessionDeps) {
@@ -125,6 +124,11 @@ export class Session {
     return this.#start.session_id;
   }
 
+  /** Resolves when its end is on disk, or never will be. */
+  get over(): Promise<void> {
+    return this.#over.promise;
+  }
+
   get state(): SessionState {
     return this.log.state;
   }
@@ -143,7 +147,7 @@ export class Session {
   async close(reason: string, by: EventOf<'session.closing'>['by']): Promise<void> {
     const { phase } = this.state;
     if (phase !== 'closing' && phase !== 'closed') await this.log.append({ type: 'session.closing', reason, by });
-    await this.#over.promise;
+    await this.over;
   }
 
   /** The handler returned, or threw. */
@@ -244,11 +248,10 @@ export class Session {
     this.#deps.logger.error({ session_id: this.id, err: error }, 'the log cannot be written; the session is cut');
     this.calls.close('internal');
     this.#provider.close('internal');
-    this.#leave(
-      closeCodeOf('internal'),
-      'the log of this session cannot be written',
-      ParleyError.from(error, 'internal'),
-    );
+    const cut = ParleyError.from(error, 'internal');
+    // No entry will tell a turn of its end.
+    this.turns.fail(cut);
+    this.#leave(closeCodeOf('internal'), 'the log of this session cannot be written', cut);
     this.#deps.lost(this);
   }
 
