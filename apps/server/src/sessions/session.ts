@@ -108,7 +108,7 @@ export class Session {
       client,
       log,
       record,
-      live: (id) => void this.#live(id),
+      live: (id) => void this.#live(id).catch((error) => this.#lost(error)),
       pending: deps.pending,
       bridges: deps.bridges,
       sideband_ms: deps.sideband_ms,
@@ -140,7 +140,11 @@ export class Session {
 
   /** Appends an event whose fate nobody waits for; a disk that refuses ends the session by itself. */
   record(event: Parameters<SessionLog['append']>[0]): void {
-    this.log.append(event).catch((error) => this.#deps.logger.error({ session_id: this.id, err: error }, 'event lost'));
+    this.log.append(event).catch((error) => this.#lost(error));
+  }
+
+  #lost(error: unknown): void {
+    this.#deps.logger.error({ session_id: this.id, err: error }, 'event lost');
   }
 
   /** Ends it, and resolves once its end is on disk. */
