@@ -105,6 +105,21 @@ async function sessionOn(server: TestServer, change: Partial<SessionDeclaration>
   return session;
 }
 
+test('a tool that is called in the moment in which its session ends is cancelled, and does not run on', async () => {
+  await using server = await TestServer.open();
+  const agent = await server.agent();
+  const session = await sessionOn(server);
+  // Both are written in one go, so what follows from them is done in one go too.
+  const called = session.requests.call('look', {}, 'call_1');
+  const closed = session.close('enough', 'client');
+  expect(await called).toMatchObject({ status: 'cancelled' });
+  await closed;
+  const { execution_id } = await agent.next('execution.dispatch');
+  expect(await agent.next('execution.cancel')).toMatchObject({ execution_id });
+  expect(await server.executions.ended(execution_id)).toMatchObject({ status: 'cancelled' });
+  expect(server.executions.running).toBe(0);
+});
+
 test('a call whose entry the disk refuses ends its session, and is nobody else’s failure', async () => {
   await using gate = await GatedStore.open();
   await using server = await TestServer.open({ store: gate.store });

@@ -193,7 +193,7 @@ export class Session {
         void this.#tools.dispatch(effect);
         break;
       case 'execution.cancel':
-        this.#tools.cancel(effect.execution_id, effect.reason);
+        void this.#tools.cancel(effect.execution_id, effect.reason);
         break;
       case 'timer.set':
         this.#timers.set(effect.timer, effect.ms);

@@ -19,6 +19,8 @@ export interface ToolRunsOptions {
 
 export class ToolRuns {
   readonly #options: ToolRunsOptions;
+  /** Those that are being written: the engine does not know them yet. No more than there are calls in flight. */
+  readonly #starting = new Map<string, Promise<unknown>>();
 
   constructor(options: ToolRunsOptions) {
     this.#options = options;
@@ -36,12 +38,16 @@ export class ToolRuns {
     record({ type: 'tool.completed', call_id, name: call.name, execution_id, duration_ms, ...ended });
   }
 
-  cancel(execution_id: string, reason: string): void {
+  async cancel(execution_id: string, reason: string): Promise<void> {
     const { executions, logger, session } = this.#options;
-    executions.cancel(execution_id, reason).catch((error: unknown) => {
+    try {
+      // A call and its cancellation may be on disk in the same moment.
+      await this.#starting.get(execution_id);
+      await executions.cancel(execution_id, reason);
+    } catch (error) {
       // It may have ended, or never begun, in the same moment.
       logger.debug({ session_id: session.session_id, execution_id, err: error }, 'cancel came too late');
-    });
+    }
   }
 
   async #run({ execution_id, target, input, timeout_ms }: Dispatch): Promise<Ended> {
@@ -49,7 +55,9 @@ export class ToolRuns {
     const { session_id, workflow_id, execution_id: parent_execution_id } = session;
     const within = { session_id, workflow_id, parent_execution_id };
     try {
-      await executions.start({ target, input, execution_id, timeout_ms, ...within });
+      const starting = executions.start({ target, input, execution_id, timeout_ms, ...within });
+      this.#starting.set(execution_id, starting);
+      await starting.finally(() => this.#starting.delete(execution_id));
       const { status, output, error } = await executions.ended(execution_id);
       return {
         status: status as Ended['status'],
