@@ -10,11 +10,15 @@ type Frame = Record<string, unknown> & { type: string };
 /** One realtime conversation at the provider's end. */
 class Conversation {
   readonly frames: Frame[] = [];
+  readonly closed: Promise<{ code: number; reason: string }>;
   readonly #socket: WebSocket;
   #wake: () => void = () => {};
 
   constructor(socket: WebSocket) {
     this.#socket = socket;
+    this.closed = new Promise((resolve) => {
+      socket.on('close', (code, reason) => resolve({ code, reason: reason.toString() }));
+    });
     socket.on('message', (data) => {
       this.frames.push(JSON.parse((data as Buffer).toString()) as Frame);
       this.#wake();
@@ -385,4 +389,13 @@ test('a session that is closed cannot be called', async () => {
     code: 'failed_precondition',
     message: expect.stringContaining('idle_timeout') as string,
   });
+});
+
+test('hanging up with more words than a close frame can hold ends the call', async () => {
+  await using peer = await FakeControlPlane.start();
+  const { call, conversation } = await callWith(peer, (one) => one.hello());
+  const closed = conversation.closed;
+  const reason = 'до свидания, '.repeat(10);
+  expect(await call.hangUp(reason)).toMatchObject({ reason, error: null });
+  expect(await closed).toMatchObject({ code: 1000, reason: reason.slice(0, 69) });
 });

@@ -50,7 +50,7 @@ export class Ending {
       // The close below ends the session as well, only without this reason.
       emitter.emit('error', ParleyError.from(thrown, 'unavailable'));
     }
-    connection.line.close(1000, reason.slice(0, 100));
+    connection.line.close(1000, reason);
     await this.#end({ reason, error });
     return this.ended;
   }
