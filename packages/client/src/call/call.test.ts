@@ -399,3 +399,30 @@ test('hanging up with more words than a close frame can hold ends the call', asy
   expect(await call.hangUp(reason)).toMatchObject({ reason, error: null });
   expect(await closed).toMatchObject({ code: 1000, reason: reason.slice(0, 69) });
 });
+
+test('a loudspeaker that cannot be closed does not keep the microphone open', async () => {
+  await using peer = await FakeControlPlane.start();
+  let released = false;
+  const sink = new PacedSink();
+  sink.close = () => Promise.reject(new Error('the driver hangs'));
+  const close = async (): Promise<void> => void (released = true);
+  const { call } = await callWith(peer, (one) => one.hello(), { audio: { sink, close } });
+  const errors: string[] = [];
+  call.on('error', (error) => errors.push(error.message));
+  expect(await call.hangUp()).toMatchObject({ reason: 'hung_up', error: null });
+  expect(released).toBe(true);
+  expect(errors).toEqual(['the driver hangs']);
+});
+
+test('a call that does not come about keeps its own reason, whatever its loudspeaker does', async () => {
+  await using peer = await FakeControlPlane.start();
+  peer.route('GET /api/v1/sessions/sess_1', null, () => ({ body: sessionResource('sess_1'), is: 'SessionResource' }));
+  peer.socket = { status: 503 };
+  let released = false;
+  const sink = new PacedSink();
+  sink.close = () => Promise.reject(new Error('the driver hangs'));
+  const close = async (): Promise<void> => void (released = true);
+  const call = startCall({ url: peer.url, sessionId: 'sess_1', token: 'tok', audio: { sink, close } });
+  await expect(call).rejects.toMatchObject({ code: 'unavailable' });
+  expect(released).toBe(true);
+});

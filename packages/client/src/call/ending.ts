@@ -5,6 +5,7 @@ import type { Emitter } from '../emitter.ts';
 import type { CallParts, Over } from './call-parts.ts';
 import type { Connection } from './connection.ts';
 import type { CallEnd, CallEvents } from './events.ts';
+import { releaseAudio } from './release.ts';
 import type { Tally } from './tally.ts';
 
 export interface EndingParts extends Pick<CallParts, 'sink' | 'release' | 'closeSession'> {
@@ -80,14 +81,8 @@ export class Ending {
 
   /** Gives the audio back, once. */
   #release(): Promise<void> {
-    const { sink, release, emitter } = this.#parts;
     this.#released ??= (async () => {
-      try {
-        await sink.close();
-        await release();
-      } catch (thrown) {
-        emitter.emit('error', ParleyError.from(thrown, 'internal'));
-      }
+      for (const error of await releaseAudio(this.#parts)) this.#parts.emitter.emit('error', error);
     })();
     return this.#released;
   }

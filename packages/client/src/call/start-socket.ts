@@ -8,6 +8,7 @@ import { Call } from './call.ts';
 import type { Joined } from './joining.ts';
 import { PacedSink, paced, silence } from './paced.ts';
 import { CLOSE_MS, reconnecting } from './reconnecting.ts';
+import { releaseAudio } from './release.ts';
 import { Reports } from './reports.ts';
 import type { CallOptions } from './start.ts';
 
@@ -17,6 +18,7 @@ export async function startSocketCall({ sessions, session, secret }: Joined, opt
   const reports = new Reports();
   const audio = await openAudio(options, reports.report);
   const sink: AudioSink = audio.sink ?? new PacedSink();
+  const release = async (): Promise<void> => audio.close?.();
   const over = new AbortController();
   const connection: ConnectOptions = {
     url: options.url,
@@ -38,9 +40,7 @@ export async function startSocketCall({ sessions, session, secret }: Joined, opt
         return { line: back, missed: events };
       }),
       closeSession: (reason) => sessions.close(session_id, reason, { timeoutMs: CLOSE_MS }),
-      release: async () => {
-        await audio.close?.();
-      },
+      release,
       stop: () => over.abort(),
     });
     reports.tell(call);
@@ -48,8 +48,8 @@ export async function startSocketCall({ sessions, session, secret }: Joined, opt
     if (audio.source) void pump(call, audio.source, audio.realtime === true, over.signal);
     return call;
   } catch (thrown) {
-    await sink.close();
-    await audio.close?.();
+    // Why the call did not come about is what its starter has to hear, and not that this failed as well.
+    await releaseAudio({ sink, release });
     throw thrown;
   }
 }
