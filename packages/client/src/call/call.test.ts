@@ -1,3 +1,4 @@
+import { ParleyError } from '@parley/core';
 import { expect, test } from 'vitest';
 import type { WebSocket } from 'ws';
 import { FakeControlPlane, sessionResource } from '../control-plane.test.fake.ts';
@@ -425,4 +426,38 @@ test('a call that does not come about keeps its own reason, whatever its loudspe
   const call = startCall({ url: peer.url, sessionId: 'sess_1', token: 'tok', audio: { sink, close } });
   await expect(call).rejects.toMatchObject({ code: 'unavailable' });
   expect(released).toBe(true);
+});
+
+test('a connection whose missed entries cannot be had is closed before another one is tried', async () => {
+  await using peer = await FakeControlPlane.start();
+  peer.route('GET /api/v1/sessions/sess_1/events', null, () => {
+    throw new ParleyError('permission_denied', 'not yours');
+  });
+  const { call, conversations } = await callWith(peer, (one) => one.hello());
+  conversations[0]?.cut();
+  expect(await call.ended).toMatchObject({ reason: 'connection_lost', error: { code: 'permission_denied' } });
+  expect(conversations).toHaveLength(2);
+  expect(await conversations[1]?.closed).toMatchObject({ reason: 'the missed entries could not be had' });
+});
+
+test('a call that missed more than a page of the log is told all of it', async () => {
+  await using peer = await FakeControlPlane.start();
+  peer.route('GET /api/v1/sessions/sess_1/events', null, ({ query }) => {
+    const after = Number(query.get('after'));
+    const events = [1, 2].map((n) => ({ seq: after + n, at_ms: 1, type: 'handler.completed' }));
+    return { body: { events, last_seq: 6, has_more: after + 2 < 6 }, is: 'EventList' };
+  });
+  const { call, conversations } = await callWith(peer, (one) => one.hello());
+  const seqs: number[] = [];
+  const reached = (last: number) =>
+    new Promise<void>((resolve) => call.on('event', ({ seq }) => seq === last && resolve()));
+  call.on('event', ({ seq }) => seqs.push(seq));
+  const missed = reached(6);
+  const live = reached(7);
+  conversations[0]?.cut();
+  await missed;
+  conversations[1]?.say({ type: 'parley.event', event: { seq: 7, at_ms: 1, type: 'handler.completed' } });
+  await live;
+  expect(seqs).toEqual([1, 2, 3, 4, 5, 6, 7]);
+  await call.hangUp();
 });

@@ -1,7 +1,8 @@
 // A call over a WebSocket: the audio travels in frames.
 
-import { ParleyError } from '@parley/core';
+import { type EventRecord, ParleyError } from '@parley/core';
 import { type ConnectOptions, connectSession } from '../session-socket.ts';
+import type { Sessions } from '../sessions.ts';
 import type { AudioSink, CallAudio, ReportProblem } from './audio.ts';
 import { openBrowserAudio } from './browser-audio.ts';
 import { Call } from './call.ts';
@@ -36,8 +37,13 @@ export async function startSocketCall({ sessions, session, secret }: Joined, opt
       devices: audio.devices,
       reopen: reconnecting(options.reconnectMs, over.signal, async (seq) => {
         const back = await connectSession({ ...connection, signal: over.signal });
-        const { events } = await sessions.events(session_id, { after: seq }, { signal: over.signal });
-        return { line: back, missed: events };
+        try {
+          return { line: back, missed: await missedSince(sessions, session_id, seq, over.signal) };
+        } catch (thrown) {
+          // Not a hang-up, which would end the session: the next try may bring more.
+          back.close(ParleyError.from(thrown, 'unavailable').closeCode, 'the missed entries could not be had');
+          throw thrown;
+        }
       }),
       closeSession: (reason) => sessions.close(session_id, reason, { timeoutMs: CLOSE_MS }),
       release,
@@ -51,6 +57,16 @@ export async function startSocketCall({ sessions, session, secret }: Joined, opt
     // Why the call did not come about is what its starter has to hear, and not that this failed as well.
     await releaseAudio({ sink, release });
     throw thrown;
+  }
+}
+
+/** The entries of the log after `seq`, page by page. */
+async function missedSince(sessions: Sessions, id: string, seq: number, signal: AbortSignal): Promise<EventRecord[]> {
+  const missed: EventRecord[] = [];
+  for (;;) {
+    const page = await sessions.events(id, { after: missed.at(-1)?.seq ?? seq }, { signal });
+    missed.push(...page.events);
+    if (!page.has_more || page.events.length === 0) return missed;
   }
 }
 
