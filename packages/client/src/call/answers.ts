@@ -1,5 +1,6 @@
 // The answers of a call as they are heard: played here or by the far end, and cut where the user speaks over them.
 
+import { ParleyError } from '@parley/core';
 import type { Emitter } from '../emitter.ts';
 import { decodePcm } from '../pcm.ts';
 import type { AudioSink } from './audio.ts';
@@ -13,6 +14,8 @@ export interface AnswersParts {
   dialogue: Dialogue;
   tally: Tally;
   emitter: Emitter<CallEvents>;
+  /** The loudspeaker broke. */
+  failed: (error: ParleyError) => void;
 }
 
 export class Answers {
@@ -24,9 +27,19 @@ export class Answers {
 
   /** Plays a piece of an answer here. */
   play(itemId: string, audio: string): void {
-    const pcm = decodePcm(audio);
-    this.#parts.tally.arrived(pcm.length);
-    this.#parts.sink.write(itemId, pcm);
+    const { sink, tally, emitter, failed } = this.#parts;
+    let pcm: Int16Array;
+    try {
+      pcm = decodePcm(audio);
+    } catch (cause) {
+      return emitter.emit('error', new ParleyError('data_loss', `a piece of ${itemId} is no audio`, { cause }));
+    }
+    tally.arrived(pcm.length);
+    try {
+      sink.write(itemId, pcm);
+    } catch (thrown) {
+      failed(ParleyError.from(thrown, 'internal'));
+    }
   }
 
   /** Whether an answer is being heard. */

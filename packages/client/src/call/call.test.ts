@@ -461,3 +461,27 @@ test('a call that missed more than a page of the log is told all of it', async (
   expect(seqs).toEqual([1, 2, 3, 4, 5, 6, 7]);
   await call.hangUp();
 });
+
+test('a sink that fails ends the call with its error, as a source does', async () => {
+  await using peer = await FakeControlPlane.start();
+  const sink = new PacedSink();
+  sink.write = () => {
+    throw new Error('the loudspeaker is gone');
+  };
+  const { call, conversation } = await callWith(peer, (one) => one.hello(), { audio: { sink } });
+  conversation.answer(40);
+  expect(await call.ended).toMatchObject({ reason: 'internal', error: { message: 'the loudspeaker is gone' } });
+});
+
+test('audio that is none is told, and the call goes on', async () => {
+  await using peer = await FakeControlPlane.start();
+  const { call, conversation } = await callWith(peer, (one) => one.hello());
+  conversation.say({ type: 'response.output_audio.delta', response_id: 'r', item_id: 'i', delta: 'no base64 !' });
+  expect(await new Promise((resolve) => call.on('error', resolve))).toMatchObject({ code: 'data_loss' });
+  conversation.answer(40);
+  conversation.done();
+  await new Promise<void>((resolve) => call.on('frame', (frame) => frame.type === 'response.done' && resolve()));
+  await call.quiet();
+  expect((call.sink as PacedSink).recording()).toHaveLength(24 * 40);
+  await call.hangUp();
+});

@@ -52,6 +52,7 @@ export class Call {
       emitter,
       connection,
       over,
+      failed: (error) => void this.fail(error),
     });
     this.#user = user;
     this.#conversation = conversation;

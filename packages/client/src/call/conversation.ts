@@ -23,6 +23,8 @@ export interface ConversationParts {
   connection: () => Connection;
   /** Nobody listens any more. */
   over: () => boolean;
+  /** The loudspeaker broke. */
+  failed: (error: ParleyError) => void;
 }
 
 export class Conversation {
@@ -32,10 +34,10 @@ export class Conversation {
   #state: CallState = 'connecting';
 
   constructor(parts: ConversationParts) {
-    const { path, sink, tally, emitter } = parts;
+    const { path, sink, tally, emitter, failed } = parts;
     this.#parts = parts;
     this.#dialogue = newDialogue(path === 'webrtc' ? 'there' : 'here');
-    this.#answers = new Answers({ sink, dialogue: this.#dialogue, tally, emitter });
+    this.#answers = new Answers({ sink, dialogue: this.#dialogue, tally, emitter, failed });
   }
 
   get state(): CallState {
