@@ -26,6 +26,8 @@ export interface TalkButtonParts {
 
 export class TalkButton {
   readonly #parts: TalkButtonParts;
+  /** The turn that is about to end. */
+  #ending: ReturnType<typeof setTimeout> | undefined;
 
   constructor(parts: TalkButtonParts) {
     this.#parts = parts;
@@ -35,7 +37,11 @@ export class TalkButton {
     const { call, gate, line, over } = this.#parts;
     if (over() || gate.pressed) return;
     call.interrupt();
-    if (call.pushToTalk) line().clearInput();
+    // Pressed again while its last words travel: they belong to the turn that goes on.
+    const goesOn = this.#ending !== undefined;
+    clearTimeout(this.#ending);
+    this.#ending = undefined;
+    if (call.pushToTalk && !goesOn) line().clearInput();
     gate.press();
   }
 
@@ -45,8 +51,9 @@ export class TalkButton {
     gate.release();
     if (!call.pushToTalk) return;
     if (line().path === 'websocket') return call.endTurn();
-    setTimeout(() => {
-      if (over() || gate.pressed) return;
+    this.#ending = setTimeout(() => {
+      this.#ending = undefined;
+      if (over()) return;
       try {
         call.endTurn();
       } catch (thrown) {
