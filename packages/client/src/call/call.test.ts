@@ -485,3 +485,32 @@ test('audio that is none is told, and the call goes on', async () => {
   expect((call.sink as PacedSink).recording()).toHaveLength(24 * 40);
   await call.hangUp();
 });
+
+test('what a source says first waits for the provider, also where the first connection is cut', async () => {
+  await using peer = await FakeControlPlane.start();
+  peer.route('GET /api/v1/sessions/sess_1/events', null, () => ({
+    body: { events: [], last_seq: 0, has_more: false },
+    is: 'EventList',
+  }));
+  let met = 0;
+  const { call, conversations } = await callWith(
+    peer,
+    (one) => {
+      met += 1;
+      // A frame, so that the first connection is taken; what says that the provider is there comes on the second.
+      if (met === 1) one.say({ type: 'rate_limits.updated' });
+      else setTimeout(() => one.hello(null), 60);
+    },
+    { audio: { source: speech(40) } },
+  );
+  const lost = new Promise<void>((resolve) => call.on('state', (state) => state === 'reconnecting' && resolve()));
+  conversations[0]?.cut();
+  await lost;
+  await new Promise<void>((resolve) => call.on('frame', (frame) => frame.type === 'session.created' && resolve()));
+  await conversations[1]?.next('input_audio_buffer.commit');
+  expect(conversations[1]?.frames.map(({ type }) => type).slice(0, 2)).toEqual([
+    'input_audio_buffer.append',
+    'input_audio_buffer.append',
+  ]);
+  await call.hangUp();
+});

@@ -99,8 +99,10 @@ async function pump(
 /** Nothing of what is said first may be lost: a source that can wait waits until the provider is there. */
 function live(call: Call, signal: AbortSignal): Promise<void> {
   return new Promise((resolve) => {
-    if (signal.aborted || call.state !== 'connecting') return resolve();
+    const there = (): boolean => signal.aborted || (call.state !== 'connecting' && call.state !== 'reconnecting');
+    if (there()) return resolve();
     const off = call.on('state', () => {
+      if (!there()) return;
       off();
       resolve();
     });
