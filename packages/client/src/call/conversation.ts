@@ -135,8 +135,9 @@ export class Conversation {
 
   /** Audio that travels by itself is counted by the clock, up to now. */
   #count(): void {
-    const { tally, user, connection } = this.#parts;
-    const carried = this.#dialogue.live && connection().line.path === 'webrtc';
+    const { tally, user, connection, over } = this.#parts;
+    // A microphone that was let go sends nothing more, however long the server takes to close the session.
+    const carried = !over() && this.#dialogue.live && connection().line.path === 'webrtc';
     tally.passed(carried && user.travels, carried && this.#dialogue.playingId !== null);
   }
 
