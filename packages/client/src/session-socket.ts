@@ -127,8 +127,17 @@ export class SessionSocket extends FrameLine {
 
   /** Closes the socket. The session goes on until somebody ends it or it was idle too long. */
   close(code = 1000, reason = ''): void {
-    this.#socket.close(code, reason);
+    this.#socket.close(code, fitting(reason));
   }
+}
+
+/** What a close frame has room for. */
+const REASON_BYTES_MAX = 123;
+
+/** As much of a reason as fits; a socket refuses to be closed with a longer one. */
+function fitting(reason: string): string {
+  const { read } = new TextEncoder().encodeInto(reason, new Uint8Array(REASON_BYTES_MAX));
+  return reason.slice(0, read);
 }
 
 // A server may refuse after the upgrade, since browsers are shown nothing of a refused one. Its first frame tells which

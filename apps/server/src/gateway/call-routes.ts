@@ -41,7 +41,7 @@ export function callRoutes({ sessions, ice_servers, offer_ms }: CallRouteDeps): 
         const sdp = typeof body === 'string' ? body : (body as OfferRequest).sdp;
         checkOffer(sdp);
         const wantsEvents = enumQuery(query, 'events', ['parley']) === 'parley';
-        const answer_sdp = await answered((signal) => session.offer(sdp, signal, wantsEvents), reply, offer_ms);
+        const answer_sdp = await answered((signal) => session.calls.offer(sdp, signal, wantsEvents), reply, offer_ms);
         reply.header('location', `/api/v1/sessions/${session_id}/realtime-call`).header('x-session-id', session_id);
         if (wantsJson(context)) return { answer_sdp } satisfies OfferResponse;
         reply.type(SDP);
@@ -63,7 +63,7 @@ export function callRoutes({ sessions, ice_servers, offer_ms }: CallRouteDeps): 
         const call: CallResource = {
           session_id: session.id,
           media: session.resource().media ?? 'native',
-          ...session.callStatus,
+          ...session.calls.status,
           ice_servers: [...ice_servers],
         };
         return call;
@@ -77,7 +77,7 @@ export function callRoutes({ sessions, ice_servers, offer_ms }: CallRouteDeps): 
       scope: 'start',
       token: true,
       async handle({ params }) {
-        (await sessions.live(params['id'] as string)).hangUp();
+        (await sessions.live(params['id'] as string)).calls.hangUp();
       },
     },
   ];

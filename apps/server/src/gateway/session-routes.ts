@@ -176,7 +176,7 @@ export function sessionRoutes({ sessions, store, tokens, streams, ice_servers, n
         const named = key === undefined ? newId('call') : `call_${fingerprintOf('key', key)}`;
         const { input, target, call_id = named } = body as ToolRequest;
         const name = toolName(session.resource(), params['tool'] as string, target);
-        const { execution_id, status, output, error, duration_ms } = await session.call(name, input, call_id);
+        const { execution_id, status, output, error, duration_ms } = await session.requests.call(name, input, call_id);
         const { workflow_id, execution_id: parent_execution_id, session_id, tools } = session.resource();
         const tool = tools.find((one) => one.name === name);
         reply.header('x-execution-id', execution_id);
@@ -204,7 +204,7 @@ export function sessionRoutes({ sessions, store, tokens, streams, ice_servers, n
       response: 'SayResponse',
       async handle({ params, body }) {
         const session = await sessions.live(params['id'] as string);
-        const { say_id, interrupted, spoken_text } = await session.say((body as SayRequest).text, 'api');
+        const { say_id, interrupted, spoken_text } = await session.requests.say((body as SayRequest).text, 'api');
         return { say_id, interrupted, spoken_text };
       },
     },
@@ -216,7 +216,7 @@ export function sessionRoutes({ sessions, store, tokens, streams, ice_servers, n
       request: 'InjectRequest',
       async handle({ params, body }) {
         const { text, respond = true } = body as InjectRequest;
-        await (await sessions.live(params['id'] as string)).inject(text, respond, 'api');
+        await (await sessions.live(params['id'] as string)).requests.inject(text, respond, 'api');
       },
     },
     {
@@ -228,7 +228,7 @@ export function sessionRoutes({ sessions, store, tokens, streams, ice_servers, n
       response: 'SessionResource',
       async handle({ params, body }) {
         const session = await sessions.live(params['id'] as string);
-        await session.update(body as UpdateRequest, 'api');
+        await session.requests.update(body as UpdateRequest, 'api');
         return session.resource();
       },
     },
@@ -289,12 +289,17 @@ async function tail(
     stream.send(entry);
     if (entry.type === 'session.closed') stream.end();
   };
-  const stop = sessions.find(session_id)?.log.subscribe((record, json) => {
+  const session = sessions.find(session_id);
+  const stop = session?.log.subscribe((record, json) => {
     const entry = { id: record.seq, type: record.type, json };
     if (caughtUp) forward(entry);
     else waiting.push(entry);
   });
   void stream.closed.then(() => stop?.());
+  // A log that could not be written any more has no last entry.
+  void session?.over.then(() => {
+    if (caughtUp) stream.end();
+  });
   try {
     for (let more = true; more && stream.open; ) {
       const page = await store.events(session_id, seen, EVENTS_PAGE_MAX);

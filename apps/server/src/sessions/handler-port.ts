@@ -54,6 +54,7 @@ export class HandlerPort {
   /** Its agent is back over another link; it is sent what it missed, and then what comes. */
   async resumed(after_seq: number, link: HandlerLink): Promise<void> {
     const { log, store, record, session } = this.#options;
+    log.checkOpen();
     const { session_id } = session;
     const late: EventRecord[] = [];
     const stop = log.subscribe((entry) => late.push(entry));

@@ -6,11 +6,11 @@ import type { Sessions } from './sessions.ts';
 export function sessionHost(sessions: Sessions): SessionHost {
   return {
     async say(session_id, text) {
-      const { interrupted, spoken_text } = await sessions.get(session_id).say(text, 'handler');
+      const { interrupted, spoken_text } = await sessions.get(session_id).requests.say(text, 'handler');
       return { interrupted, spoken_text };
     },
-    inject: async (session_id, text, respond) => sessions.get(session_id).inject(text, respond, 'handler'),
-    update: async (session_id, change) => sessions.get(session_id).update(change, 'handler'),
+    inject: async (session_id, text, respond) => sessions.get(session_id).requests.inject(text, respond, 'handler'),
+    update: async (session_id, change) => sessions.get(session_id).requests.update(change, 'handler'),
     close: async (session_id, reason, by) => sessions.get(session_id).close(reason, by),
     handled: (session_id, error) => sessions.find(session_id)?.handled(error),
     root(session_id) {
@@ -20,6 +20,6 @@ export function sessionHost(sessions: Sessions): SessionHost {
     handlerLost(_link_id, session_ids, reason) {
       for (const session_id of session_ids) sessions.find(session_id)?.handler.lost(reason);
     },
-    handlerResumed: async (session_id, after_seq, link) => sessions.get(session_id).handlerResumed(after_seq, link),
+    handlerResumed: async (session_id, after_seq, link) => sessions.get(session_id).handler.resumed(after_seq, link),
   };
 }

@@ -42,6 +42,16 @@ export class SessionLog {
     return this.#state;
   }
 
+  /** @throws ParleyError `failed_precondition` once the session is ending: nothing new begins then. */
+  checkOpen(): void {
+    const { phase } = this.#state;
+    if (phase === 'closing' || phase === 'closed') {
+      throw new ParleyError('failed_precondition', `session ${this.#options.session_id} is ${phase}`, {
+        retryable: false,
+      });
+    }
+  }
+
   /** Appends an event; `writes` go to disk in the same unit, before it. */
   async append(event: SessionEvent, writes: (state: SessionState) => Write[] = () => []): Promise<Committed> {
     if (this.#state.phase === 'closed') return { ok: true };

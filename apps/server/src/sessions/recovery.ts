@@ -1,16 +1,8 @@
 // Ends, with a reason, a session that an earlier process left open: its provider connection is gone.
 
-import {
-  type EventOf,
-  type EventRecord,
-  fold,
-  initialState,
-  replay,
-  type SessionResource,
-  type SessionState,
-} from '@parley/core';
+import { type EventRecord, fold, initialState, replay, type SessionResource, type SessionState } from '@parley/core';
 import type { Store } from '../store/store.ts';
-import { closedResource, endOfSession } from './resource.ts';
+import { closedEvent, closedResource, endOfSession } from './resource.ts';
 
 const PAGE = 1000;
 const REASON = 'server_restarted';
@@ -27,19 +19,8 @@ export async function recoverSession(store: Store, row: SessionResource, at_ms: 
     { type: 'session.closing', reason: REASON, by: 'server' },
     at_ms,
   );
-  const { turns, tool_calls, usage } = closing.state;
-  const { user_audio_ms, reply_audio_ms, created_at_ms } = row;
-  const event: EventOf<'session.closed'> = {
-    type: 'session.closed',
-    reason: REASON,
-    error: ERROR,
-    duration_ms: at_ms - created_at_ms,
-    turns,
-    tool_calls,
-    user_audio_ms,
-    reply_audio_ms,
-    usage,
-  };
+  const { created_at_ms } = row;
+  const event = closedEvent({ ...closing.state, created_at_ms }, row, { reason: REASON, error: ERROR, at_ms });
   const closed = fold(closing.state, event, at_ms);
   const events = [...closing.records, ...closed.records].map((record) => {
     return { seq: record.seq, at_ms, type: record.type, json: JSON.stringify(record) };

@@ -3,12 +3,14 @@
 import { createHash } from 'node:crypto';
 import {
   capabilityOf,
+  type ErrorObject,
   type EventOf,
   type ExecutionResource,
   newId,
   type ResolvedTool,
   type SessionDeclaration,
   type SessionResource,
+  type SessionState,
   TIMES,
 } from '@parley/core';
 import type { ProviderCapability } from '@parley/core';
@@ -48,6 +50,39 @@ export function newResource(of: NewSession, created_at_ms: number): SessionResou
     tool_calls: 0,
     user_audio_ms: 0,
     reply_audio_ms: 0,
+  };
+}
+
+/** A session as it is now, of which the row tells how it began. */
+export function liveResource(began: SessionResource, state: SessionState, counts: AudioCounts): SessionResource {
+  const { phase, seq, turns, tool_calls, usage, enabled_tools } = state;
+  // What the model may use now: an update may have narrowed what was declared.
+  const tools = phase === 'new' ? began.tools : began.tools.filter(({ name }) => enabled_tools.includes(name));
+  // Until its end is on disk, and the row says why, a session is closing.
+  const status = phase === 'new' ? 'starting' : phase === 'closed' ? 'closing' : phase;
+  const { user_audio_ms, reply_audio_ms } = counts;
+  return { ...began, tools, status, last_seq: seq, turns, tool_calls, usage, user_audio_ms, reply_audio_ms };
+}
+
+/** How much was said, as far as it was counted. */
+export type AudioCounts = Pick<SessionResource, 'user_audio_ms' | 'reply_audio_ms'>;
+
+/** The last entry of a log. */
+export function closedEvent(
+  { created_at_ms, turns, tool_calls, usage }: Pick<SessionState, 'created_at_ms' | 'turns' | 'tool_calls' | 'usage'>,
+  { user_audio_ms, reply_audio_ms }: AudioCounts,
+  { reason, error, at_ms }: { reason: string; error: ErrorObject | null; at_ms: number },
+): EventOf<'session.closed'> {
+  return {
+    type: 'session.closed',
+    reason,
+    ...(error === null ? {} : { error }),
+    duration_ms: at_ms - created_at_ms,
+    turns,
+    tool_calls,
+    user_audio_ms,
+    reply_audio_ms,
+    usage,
   };
 }
 

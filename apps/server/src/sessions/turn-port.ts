@@ -71,6 +71,11 @@ export class TurnPort {
     return result;
   }
 
+  /** Ends the turn that is being answered, where the log cannot tell it. */
+  fail(error: ParleyError): void {
+    this.#running?.fail(error);
+  }
+
   #check({ source }: TurnInput): void {
     const { session, allowed, log } = this.#options;
     if (session.transport !== 'audio_turns') {

@@ -1,3 +1,4 @@
+import { ParleyError } from '@parley/core';
 import { expect, test } from 'vitest';
 import type { WebSocket } from 'ws';
 import { FakeControlPlane, sessionResource } from '../control-plane.test.fake.ts';
@@ -10,11 +11,15 @@ type Frame = Record<string, unknown> & { type: string };
 /** One realtime conversation at the provider's end. */
 class Conversation {
   readonly frames: Frame[] = [];
+  readonly closed: Promise<{ code: number; reason: string }>;
   readonly #socket: WebSocket;
   #wake: () => void = () => {};
 
   constructor(socket: WebSocket) {
     this.#socket = socket;
+    this.closed = new Promise((resolve) => {
+      socket.on('close', (code, reason) => resolve({ code, reason: reason.toString() }));
+    });
     socket.on('message', (data) => {
       this.frames.push(JSON.parse((data as Buffer).toString()) as Frame);
       this.#wake();
@@ -385,4 +390,127 @@ test('a session that is closed cannot be called', async () => {
     code: 'failed_precondition',
     message: expect.stringContaining('idle_timeout') as string,
   });
+});
+
+test('hanging up with more words than a close frame can hold ends the call', async () => {
+  await using peer = await FakeControlPlane.start();
+  const { call, conversation } = await callWith(peer, (one) => one.hello());
+  const closed = conversation.closed;
+  const reason = 'до свидания, '.repeat(10);
+  expect(await call.hangUp(reason)).toMatchObject({ reason, error: null });
+  expect(await closed).toMatchObject({ code: 1000, reason: reason.slice(0, 69) });
+});
+
+test('a loudspeaker that cannot be closed does not keep the microphone open', async () => {
+  await using peer = await FakeControlPlane.start();
+  let released = false;
+  const sink = new PacedSink();
+  sink.close = () => Promise.reject(new Error('the driver hangs'));
+  const close = async (): Promise<void> => void (released = true);
+  const { call } = await callWith(peer, (one) => one.hello(), { audio: { sink, close } });
+  const errors: string[] = [];
+  call.on('error', (error) => errors.push(error.message));
+  expect(await call.hangUp()).toMatchObject({ reason: 'hung_up', error: null });
+  expect(released).toBe(true);
+  expect(errors).toEqual(['the driver hangs']);
+});
+
+test('a call that does not come about keeps its own reason, whatever its loudspeaker does', async () => {
+  await using peer = await FakeControlPlane.start();
+  peer.route('GET /api/v1/sessions/sess_1', null, () => ({ body: sessionResource('sess_1'), is: 'SessionResource' }));
+  peer.socket = { status: 503 };
+  let released = false;
+  const sink = new PacedSink();
+  sink.close = () => Promise.reject(new Error('the driver hangs'));
+  const close = async (): Promise<void> => void (released = true);
+  const call = startCall({ url: peer.url, sessionId: 'sess_1', token: 'tok', audio: { sink, close } });
+  await expect(call).rejects.toMatchObject({ code: 'unavailable' });
+  expect(released).toBe(true);
+});
+
+test('a connection whose missed entries cannot be had is closed before another one is tried', async () => {
+  await using peer = await FakeControlPlane.start();
+  peer.route('GET /api/v1/sessions/sess_1/events', null, () => {
+    throw new ParleyError('permission_denied', 'not yours');
+  });
+  const { call, conversations } = await callWith(peer, (one) => one.hello());
+  conversations[0]?.cut();
+  expect(await call.ended).toMatchObject({ reason: 'connection_lost', error: { code: 'permission_denied' } });
+  expect(conversations).toHaveLength(2);
+  expect(await conversations[1]?.closed).toMatchObject({ reason: 'the missed entries could not be had' });
+});
+
+test('a call that missed more than a page of the log is told all of it', async () => {
+  await using peer = await FakeControlPlane.start();
+  peer.route('GET /api/v1/sessions/sess_1/events', null, ({ query }) => {
+    const after = Number(query.get('after'));
+    const events = [1, 2].map((n) => ({ seq: after + n, at_ms: 1, type: 'handler.completed' }));
+    return { body: { events, last_seq: 6, has_more: after + 2 < 6 }, is: 'EventList' };
+  });
+  const { call, conversations } = await callWith(peer, (one) => one.hello());
+  const seqs: number[] = [];
+  const reached = (last: number) =>
+    new Promise<void>((resolve) => call.on('event', ({ seq }) => seq === last && resolve()));
+  call.on('event', ({ seq }) => seqs.push(seq));
+  const missed = reached(6);
+  const live = reached(7);
+  conversations[0]?.cut();
+  await missed;
+  conversations[1]?.say({ type: 'parley.event', event: { seq: 7, at_ms: 1, type: 'handler.completed' } });
+  await live;
+  expect(seqs).toEqual([1, 2, 3, 4, 5, 6, 7]);
+  await call.hangUp();
+});
+
+test('a sink that fails ends the call with its error, as a source does', async () => {
+  await using peer = await FakeControlPlane.start();
+  const sink = new PacedSink();
+  sink.write = () => {
+    throw new Error('the loudspeaker is gone');
+  };
+  const { call, conversation } = await callWith(peer, (one) => one.hello(), { audio: { sink } });
+  conversation.answer(40);
+  expect(await call.ended).toMatchObject({ reason: 'internal', error: { message: 'the loudspeaker is gone' } });
+});
+
+test('audio that is none is told, and the call goes on', async () => {
+  await using peer = await FakeControlPlane.start();
+  const { call, conversation } = await callWith(peer, (one) => one.hello());
+  conversation.say({ type: 'response.output_audio.delta', response_id: 'r', item_id: 'i', delta: 'no base64 !' });
+  expect(await new Promise((resolve) => call.on('error', resolve))).toMatchObject({ code: 'data_loss' });
+  conversation.answer(40);
+  conversation.done();
+  await new Promise<void>((resolve) => call.on('frame', (frame) => frame.type === 'response.done' && resolve()));
+  await call.quiet();
+  expect((call.sink as PacedSink).recording()).toHaveLength(24 * 40);
+  await call.hangUp();
+});
+
+test('what a source says first waits for the provider, also where the first connection is cut', async () => {
+  await using peer = await FakeControlPlane.start();
+  peer.route('GET /api/v1/sessions/sess_1/events', null, () => ({
+    body: { events: [], last_seq: 0, has_more: false },
+    is: 'EventList',
+  }));
+  let met = 0;
+  const { call, conversations } = await callWith(
+    peer,
+    (one) => {
+      met += 1;
+      // A frame, so that the first connection is taken; what says that the provider is there comes on the second.
+      if (met === 1) one.say({ type: 'rate_limits.updated' });
+      else setTimeout(() => one.hello(null), 60);
+    },
+    { audio: { source: speech(40) } },
+  );
+  const lost = new Promise<void>((resolve) => call.on('state', (state) => state === 'reconnecting' && resolve()));
+  conversations[0]?.cut();
+  await lost;
+  await new Promise<void>((resolve) => call.on('frame', (frame) => frame.type === 'session.created' && resolve()));
+  await conversations[1]?.next('input_audio_buffer.commit');
+  expect(conversations[1]?.frames.map(({ type }) => type).slice(0, 2)).toEqual([
+    'input_audio_buffer.append',
+    'input_audio_buffer.append',
+  ]);
+  await call.hangUp();
 });

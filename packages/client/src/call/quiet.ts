@@ -1,7 +1,8 @@
 // Waiting until nothing is said any more.
 
 import { ParleyError } from '@parley/core';
-import type { Call } from './call.ts';
+import type { Listener } from '../emitter.ts';
+import type { CallEvents, CallState } from './events.ts';
 
 export interface QuietOptions {
   /** For how long nothing may have happened, in milliseconds. Default 0. */
@@ -9,12 +10,14 @@ export interface QuietOptions {
   signal?: AbortSignal | undefined;
 }
 
+/** A call, as far as it is listened to. */
+export interface Listened {
+  readonly state: CallState;
+  on<K extends 'level' | 'end'>(name: K, listener: Listener<CallEvents[K]>): () => void;
+}
+
 /** Looks with every `level`, some twenty times a second, until `busy` was false for so long or the call is over. */
-export function untilQuiet(
-  call: Pick<Call, 'on' | 'state'>,
-  busy: () => boolean,
-  { forMs = 0, signal }: QuietOptions,
-): Promise<void> {
+export function untilQuiet(call: Listened, busy: () => boolean, { forMs = 0, signal }: QuietOptions): Promise<void> {
   return new Promise((resolve, reject) => {
     let since_ms = performance.now();
     const look = (): void => {

@@ -2,7 +2,7 @@
 
 import { ParleyError, TIMES } from '@parley/core';
 import { pause } from '../http.ts';
-import type { Reopened } from './call.ts';
+import type { Reopen } from './call-parts.ts';
 import { callError } from './problems.ts';
 
 /** Below the 30 s for which a session waits for a client that was cut off. */
@@ -16,11 +16,7 @@ export const CLOSE_MS = 5000;
 const PROVEN_MS = 30_000;
 
 /** What a call reopens its line with; null when it is not to come back. */
-export function reconnecting(
-  reconnectMs: number = RECONNECT_MS,
-  signal: AbortSignal,
-  open: (seq: number) => Promise<Reopened>,
-): ((seq: number) => Promise<Reopened>) | null {
+export function reconnecting(reconnectMs: number = RECONNECT_MS, signal: AbortSignal, open: Reopen): Reopen | null {
   if (reconnectMs <= 0) return null;
   let since_ms = Number.NEGATIVE_INFINITY;
   let back_ms = Number.NEGATIVE_INFINITY;

@@ -3,7 +3,8 @@
 
 import { ParleyError, type SessionResource } from '@parley/core';
 import type { Sessions } from '../sessions.ts';
-import { Call, type Reopened } from './call.ts';
+import { Call } from './call.ts';
+import type { Over, Reopened } from './call-parts.ts';
 import { expired, type Joined } from './joining.ts';
 import { PeerAudio } from './peer-audio.ts';
 import { PeerLine, type PeerParts } from './peer-line.ts';
@@ -91,7 +92,7 @@ async function follow(
   }
 }
 
-function endOf(session: SessionResource): { reason: string; error: ParleyError | null } {
+function endOf(session: SessionResource): Over {
   const { error } = session;
   return { reason: session.close_reason ?? 'closed', error: error ? ParleyError.from(error) : null };
 }

@@ -1,13 +1,15 @@
 // A call over a WebSocket: the audio travels in frames.
 
-import { ParleyError } from '@parley/core';
+import { type EventRecord, ParleyError } from '@parley/core';
 import { type ConnectOptions, connectSession } from '../session-socket.ts';
+import type { Sessions } from '../sessions.ts';
 import type { AudioSink, CallAudio, ReportProblem } from './audio.ts';
 import { openBrowserAudio } from './browser-audio.ts';
 import { Call } from './call.ts';
 import type { Joined } from './joining.ts';
 import { PacedSink, paced, silence } from './paced.ts';
 import { CLOSE_MS, reconnecting } from './reconnecting.ts';
+import { releaseAudio } from './release.ts';
 import { Reports } from './reports.ts';
 import type { CallOptions } from './start.ts';
 
@@ -17,6 +19,7 @@ export async function startSocketCall({ sessions, session, secret }: Joined, opt
   const reports = new Reports();
   const audio = await openAudio(options, reports.report);
   const sink: AudioSink = audio.sink ?? new PacedSink();
+  const release = async (): Promise<void> => audio.close?.();
   const over = new AbortController();
   const connection: ConnectOptions = {
     url: options.url,
@@ -34,13 +37,16 @@ export async function startSocketCall({ sessions, session, secret }: Joined, opt
       devices: audio.devices,
       reopen: reconnecting(options.reconnectMs, over.signal, async (seq) => {
         const back = await connectSession({ ...connection, signal: over.signal });
-        const { events } = await sessions.events(session_id, { after: seq }, { signal: over.signal });
-        return { line: back, missed: events };
+        try {
+          return { line: back, missed: await missedSince(sessions, session_id, seq, over.signal) };
+        } catch (thrown) {
+          // Not a hang-up, which would end the session: the next try may bring more.
+          back.close(ParleyError.from(thrown, 'unavailable').closeCode, 'the missed entries could not be had');
+          throw thrown;
+        }
       }),
       closeSession: (reason) => sessions.close(session_id, reason, { timeoutMs: CLOSE_MS }),
-      release: async () => {
-        await audio.close?.();
-      },
+      release,
       stop: () => over.abort(),
     });
     reports.tell(call);
@@ -48,9 +54,19 @@ export async function startSocketCall({ sessions, session, secret }: Joined, opt
     if (audio.source) void pump(call, audio.source, audio.realtime === true, over.signal);
     return call;
   } catch (thrown) {
-    await sink.close();
-    await audio.close?.();
+    // Why the call did not come about is what its starter has to hear, and not that this failed as well.
+    await releaseAudio({ sink, release });
     throw thrown;
+  }
+}
+
+/** The entries of the log after `seq`, page by page. */
+async function missedSince(sessions: Sessions, id: string, seq: number, signal: AbortSignal): Promise<EventRecord[]> {
+  const missed: EventRecord[] = [];
+  for (;;) {
+    const page = await sessions.events(id, { after: missed.at(-1)?.seq ?? seq }, { signal });
+    missed.push(...page.events);
+    if (!page.has_more || page.events.length === 0) return missed;
   }
 }
 
@@ -83,8 +99,10 @@ async function pump(
 /** Nothing of what is said first may be lost: a source that can wait waits until the provider is there. */
 function live(call: Call, signal: AbortSignal): Promise<void> {
   return new Promise((resolve) => {
-    if (signal.aborted || call.state !== 'connecting') return resolve();
+    const there = (): boolean => signal.aborted || (call.state !== 'connecting' && call.state !== 'reconnecting');
+    if (there()) return resolve();
     const off = call.on('state', () => {
+      if (!there()) return;
       off();
       resolve();
     });

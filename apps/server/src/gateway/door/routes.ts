@@ -70,7 +70,7 @@ export function doorRoutes({ door, secrets, offer_ms, now }: DoorRouteDeps): Rou
           'webrtc',
         );
         try {
-          const answer = await answered((signal) => call.offer(sdp, signal, false), reply, offer_ms);
+          const answer = await answered((signal) => call.calls.offer(sdp, signal, false), reply, offer_ms);
           reply.header('location', `/v1/realtime/calls/${call_id}`).header('x-session-id', call.id).type(SDP);
           return answer;
         } catch (caught) {
