@@ -1,0 +1,90 @@
+"""The launches of a launcher: those that wait or run, and for a while the sessions of those that ended.
+
+P1  Whatever is kept of an ended session goes with it: its key, and the timer that forgets it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+
+from .launch import Launch
+from .session import LaunchedSession
+
+
+class Roster:
+    def __init__(self, *, retain_ms: int, retain_max: int) -> None:
+        self._retain_s = retain_ms / 1000
+        self._retain_max = retain_max
+        self._open: dict[str, Launch] = {}
+        self._ended: dict[str, LaunchedSession] = {}
+        #: When an ended session is forgotten.
+        self._timers: dict[str, asyncio.TimerHandle] = {}
+        self._keys: dict[str, LaunchedSession] = {}
+        #: The key that a session was started with.
+        self._key_of: dict[str, str] = {}
+        self._empty = asyncio.Event()
+        self._empty.set()
+
+    def __len__(self) -> int:
+        """Launches that wait or run."""
+        return len(self._open)
+
+    def open(self) -> list[Launch]:
+        """Those that wait or run, as they are now."""
+        return list(self._open.values())
+
+    def launch(self, session_id: str) -> Launch | None:
+        """One that waits or runs."""
+        return self._open.get(session_id)
+
+    def session(self, session_id: str) -> LaunchedSession | None:
+        """One that waits, runs, or ended not long ago."""
+        launch = self._open.get(session_id)
+        return self._ended.get(session_id) if launch is None else launch.session
+
+    def sessions(self) -> list[LaunchedSession]:
+        """All of them, in the order of their starts."""
+        every = [*self._ended.values(), *(launch.session for launch in self._open.values())]
+        return sorted(every, key=lambda one: one.started_at)
+
+    def started_with(self, key: str) -> LaunchedSession | None:
+        return self._keys.get(key)
+
+    def add(self, launch: Launch) -> None:
+        self._open[launch.session.id] = launch
+        self._empty.clear()
+
+    def remember(self, key: str, session: LaunchedSession) -> None:
+        self._keys[key] = session
+        self._key_of[session.id] = key
+
+    def end(self, launch: Launch) -> None:
+        """It can be read until it is forgotten."""
+        session = launch.session
+        del self._open[session.id]
+        self._ended[session.id] = session
+        loop = asyncio.get_running_loop()
+        self._timers[session.id] = loop.call_later(self._retain_s, self._forget, session.id)
+        if len(self._ended) > self._retain_max:
+            self._forget(next(iter(self._ended)))
+        if not self._open:
+            self._empty.set()
+
+    async def empty(self) -> None:
+        """Returns when nothing waits or runs."""
+        await self._empty.wait()
+
+    def close(self) -> None:
+        """Nothing is forgotten from now on, and no timer is left."""
+        for timer in self._timers.values():
+            timer.cancel()
+        self._timers.clear()
+
+    def _forget(self, session_id: str) -> None:
+        self._ended.pop(session_id, None)
+        timer = self._timers.pop(session_id, None)
+        if timer is not None:
+            timer.cancel()
+        key = self._key_of.pop(session_id, None)
+        if key is not None:
+            del self._keys[key]
