@@ -134,10 +134,7 @@ class AgentLauncher:
         if known is not None:
             return known
         start = self._checked(call_id, call_type, input, metadata, principal)
-        session = self._launches.open(start, queue=queue)
-        if idempotency_key is not None:
-            self._launches.roster.remember(idempotency_key, session)
-        return session
+        return self._launches.open(start, queue=queue, key=idempotency_key)
 
     async def launch_at(
         self,

@@ -42,7 +42,13 @@ class Launches:
         return self._admission.queued
 
     def open(
-        self, start: Start, host: CallHost | None = None, session_id: str | None = None, *, queue: bool = False
+        self,
+        start: Start,
+        host: CallHost | None = None,
+        session_id: str | None = None,
+        *,
+        queue: bool = False,
+        key: str | None = None,
     ) -> LaunchedSession:
         """Begins a launch, or lets it wait. Raises ParleyError ``resource_exhausted``."""
         launch = Launch(start, self._ports, host, session_id)
@@ -55,7 +61,8 @@ class Launches:
         except ParleyError:
             self.totals["refused"] += 1
             raise
-        self.roster.add(launch)
+        # Before it begins: it may end, and be forgotten, in doing so.
+        self.roster.add(launch, key)
         if admitted:
             launch.begin()
         else:

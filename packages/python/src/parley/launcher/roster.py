@@ -50,13 +50,13 @@ class Roster:
     def started_with(self, key: str) -> LaunchedSession | None:
         return self._keys.get(key)
 
-    def add(self, launch: Launch) -> None:
-        self._open[launch.session.id] = launch
+    def add(self, launch: Launch, key: str | None) -> None:
+        session = launch.session
+        self._open[session.id] = launch
         self._empty.clear()
-
-    def remember(self, key: str, session: LaunchedSession) -> None:
-        self._keys[key] = session
-        self._key_of[session.id] = key
+        if key is not None:
+            self._keys[key] = session
+            self._key_of[session.id] = key
 
     def end(self, launch: Launch) -> None:
         """It can be read until it is forgotten."""
