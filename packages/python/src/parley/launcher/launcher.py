@@ -65,6 +65,8 @@ class AgentLauncher:
         self._agents = Agents(self.options, self._log)
         self._units = Units(self.options, self._agents, number, self._log)
         self._launches = Launches(self.options, self._units, self._log, self._notice)
+        #: When what is left will be closed, in the loop's time, once it drains.
+        self._deadline_s = 0.0
         #: Sessions so far, by what became of their starts.
         self.totals = self._launches.totals
 
@@ -179,12 +181,14 @@ class AgentLauncher:
         """Starts nothing new, tells every session how long it has, and closes what is left at the deadline."""
         if self.phase == "stopped":
             return
+        loop = asyncio.get_running_loop()
         left = self.options.drain_ms if drain_ms is None else drain_ms
         if self.phase != "draining":
             self.phase = "draining"
+            self._deadline_s = loop.time() + left / 1000
             self._log.info("draining", sessions=len(self._launches.roster), drain_ms=left)
             self._launches.drain(Notice("draining", left), self._refusal())
-        deadline = asyncio.get_running_loop().call_later(left / 1000, self._launches.close_all, "draining")
+        deadline = loop.call_later(left / 1000, self._launches.close_all, "draining")
         await self._launches.roster.empty()
         deadline.cancel()
         await self._stopped()
@@ -220,7 +224,10 @@ class AgentLauncher:
 
     def _notice(self) -> Notice | None:
         """What a session is told that was on its way into its call when the drain began."""
-        return Notice("draining", self.options.drain_ms) if self.phase == "draining" else None
+        if self.phase != "draining":
+            return None
+        left_s = self._deadline_s - asyncio.get_running_loop().time()
+        return Notice("draining", max(0, round(left_s * 1000)))
 
     async def _stopped(self) -> None:
         await self._units.gone()
