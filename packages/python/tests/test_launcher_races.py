@@ -50,3 +50,32 @@ def test_who_comes_into_its_call_during_a_drain_is_told_the_time_that_is_left() 
         assert (now_ms(), session.reason) == (10_000, "draining")
 
     in_virtual_time(test)
+
+
+async def test_what_an_agent_declares_is_seen_on_one_agent_however_many_ask_at_once() -> None:
+    made, tries = 0, 0
+
+    async def create() -> Agent:
+        nonlocal made
+        made += 1
+        await asyncio.sleep(0)
+        return Agent("desk")
+
+    async def warm_up(_agent: Agent) -> None:
+        nonlocal tries
+        tries += 1
+        if tries == 1:
+            raise RuntimeError("the model is still being fetched")
+
+    launcher = launcher_of(create_agent=create, warm_up=warm_up)
+    failed = await asyncio.gather(*(launcher.probe() for _ in range(5)), return_exceptions=True)
+    assert [str(one) for one in failed] == ["the model is still being fetched"] * 5
+    assert made == 1
+    # One that gives up does not take the agent from the others.
+    impatient, *patient = (asyncio.ensure_future(launcher.probe()) for _ in range(5))
+    await asyncio.sleep(0)
+    impatient.cancel()
+    probes = await asyncio.gather(*patient)
+    assert made == 2
+    assert all(one is probes[0] for one in probes)
+    await launcher.stop()

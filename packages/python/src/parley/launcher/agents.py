@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from parley.errors import ParleyError
 from parley.log import Log
+from parley.once import Once
 
 from .context import AgentRequest
 from .options import LauncherOptions, told
@@ -27,7 +28,7 @@ class Agents:
             lambda of: self.make(AgentRequest(of, None)),
             log,
         )
-        self._probe: Agent | None = None
+        self._probe = Once(self._seen)
 
     def __len__(self) -> int:
         """Agents that are ready."""
@@ -51,10 +52,7 @@ class Agents:
 
     async def probe(self) -> Agent:
         """One that is in no call: what it declares is what all of them do."""
-        if self._probe is None:
-            configuration = next(iter(warm_configurations(self._options)), None)
-            self._probe = await self.make(AgentRequest(configuration, None))
-        return self._probe
+        return await self._probe.get()
 
     async def warm(self) -> None:
         """Returns when as many are ready as are to be kept. Raises what making one raised."""
@@ -62,6 +60,10 @@ class Agents:
 
     def close(self) -> None:
         self._pool.close()
+
+    async def _seen(self) -> Agent:
+        configuration = next(iter(warm_configurations(self._options)), None)
+        return await self.make(AgentRequest(configuration, None))
 
 
 def warm_configurations(options: LauncherOptions) -> Sequence[Any]:
