@@ -5,14 +5,23 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+import pytest
 from virtual import in_virtual_time, now_ms
 
-from parley import Agent, AgentLauncher, AgentRequest, LaunchContext
+from parley import Agent, AgentLauncher, AgentRequest, LaunchContext, ParleyError
+from parley.call import AgentCall, AgentParts, HostedCall
 
 
 async def stays(_agent: Agent, _type: str, _id: str, session: LaunchContext) -> None:
     session.joined()
     await asyncio.Event().wait()
+
+
+class Elsewhere:
+    """Holds the calls of agents that do not join them."""
+
+    async def join(self, agent: AgentParts, call: AgentCall) -> HostedCall:
+        raise AssertionError("nobody joins")
 
 
 def launcher_of(**options: Any) -> AgentLauncher:
@@ -79,3 +88,18 @@ async def test_what_an_agent_declares_is_seen_on_one_agent_however_many_ask_at_o
     assert made == 2
     assert all(one is probes[0] for one in probes)
     await launcher.stop()
+
+
+async def test_a_session_that_is_launched_already_is_not_launched_a_second_time() -> None:
+    launcher = launcher_of()
+    host = Elsewhere()
+    first = await launcher.launch_at(host, "sess_1", "call", "voice")
+    with pytest.raises(ParleyError) as refused:
+        await launcher.launch_at(host, "sess_1", "call", "voice")
+    assert refused.value.code == "already_exists"
+    assert launcher.get("sess_1") is first
+    await first.close()
+    again = await launcher.launch_at(host, "sess_1", "call", "voice")
+    assert (launcher.get("sess_1"), launcher.sessions()) == (again, [again])
+    await asyncio.wait_for(launcher.stop(), 20)
+    assert (first.status, again.status, launcher.active_sessions) == ("ended", "ended", 0)

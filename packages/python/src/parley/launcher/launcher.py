@@ -148,7 +148,7 @@ class AgentLauncher:
         input: Any = None,
         metadata: Mapping[str, Any] | None = None,
     ) -> LaunchedSession:
-        """The same for a session that somebody else keeps, with its id."""
+        """The same for a session that somebody else keeps, with its id. Raises ``already_exists`` while it is here."""
         start = self._checked(call_id, call_type, input, metadata, None)
         return self._launches.open(start, host, session_id)
 

@@ -50,7 +50,10 @@ class Launches:
         queue: bool = False,
         key: str | None = None,
     ) -> LaunchedSession:
-        """Begins a launch, or lets it wait. Raises ParleyError ``resource_exhausted``."""
+        """Begins a launch, or lets it wait. Raises ParleyError ``resource_exhausted``, ``already_exists``."""
+        # Of two with one id, the end of the first would be that of both, and the second could not end at all.
+        if session_id is not None and self.roster.launch(session_id) is not None:
+            raise ParleyError("already_exists", f"session {session_id} is launched already")
         launch = Launch(start, self._ports, host, session_id)
         try:
             if queue:

@@ -52,6 +52,8 @@ class Roster:
 
     def add(self, launch: Launch, key: str | None) -> None:
         session = launch.session
+        # One of this id that ended is this one now: its timer must not take it away.
+        self._forget(session.id)
         self._open[session.id] = launch
         self._empty.clear()
         if key is not None:
