@@ -103,3 +103,23 @@ async def test_a_session_that_is_launched_already_is_not_launched_a_second_time(
     assert (launcher.get("sess_1"), launcher.sessions()) == (again, [again])
     await asyncio.wait_for(launcher.stop(), 20)
     assert (first.status, again.status, launcher.active_sessions) == ("ended", "ended", 0)
+
+
+@pytest.mark.parametrize("isolation", ["shared", "thread"])
+async def test_a_launcher_that_stopped_while_it_was_being_warmed_keeps_nothing_warm(isolation: str) -> None:
+    gate, probing, made = asyncio.Event(), asyncio.Event(), 0
+
+    async def create() -> Agent:
+        nonlocal made
+        made += 1
+        probing.set()
+        await gate.wait()
+        return Agent("desk")
+
+    launcher = launcher_of(create_agent=create, isolation=isolation, warm_agents=2)
+    starting = asyncio.ensure_future(launcher.start())
+    await probing.wait()
+    await launcher.stop()
+    gate.set()
+    await asyncio.gather(starting, return_exceptions=True)
+    assert (made, launcher.warm_agents, launcher.unready) == (1, 0, "stopped")
