@@ -9,7 +9,8 @@ import pytest
 from virtual import in_virtual_time, now_ms
 
 from parley import Agent, AgentLauncher, AgentRequest, LaunchContext, ParleyError
-from parley.call import AgentCall, AgentParts, HostedCall
+from parley.call import AgentCall, AgentParts, CallEnd, HostedCall
+from parley.frames import FrameSocket
 
 
 async def stays(_agent: Agent, _type: str, _id: str, session: LaunchContext) -> None:
@@ -123,3 +124,47 @@ async def test_a_launcher_that_stopped_while_it_was_being_warmed_keeps_nothing_w
     gate.set()
     await asyncio.gather(starting, return_exceptions=True)
     assert (made, launcher.warm_agents, launcher.unready) == (1, 0, "stopped")
+
+
+def test_a_session_that_is_closed_before_its_first_step_ends_at_once() -> None:
+    async def test() -> None:
+        launcher = launcher_of(close_ms=2_000)
+        session = await launcher.launch()
+        await session.close("changed_my_mind")
+        assert (now_ms(), session.status, session.reason) == (0, "ended", "changed_my_mind")
+        await launcher.stop()
+
+    in_virtual_time(test)
+
+
+async def test_a_call_that_cannot_be_left_fails_its_session_and_gives_its_place_back() -> None:
+    class Call:
+        def __init__(self) -> None:
+            self.session: Any = None
+            self.ended: asyncio.Future[CallEnd] = asyncio.get_running_loop().create_future()
+
+        async def leave(self, reason: str) -> CallEnd:
+            raise ParleyError("unavailable", "the exchange does not answer")
+
+        def attach(self, client: FrameSocket) -> None:
+            raise AssertionError("nobody attaches")
+
+    class Exchange:
+        async def join(self, agent: AgentParts, call: AgentCall) -> HostedCall:
+            return Call()
+
+    def create() -> Agent:
+        app = Agent("desk")
+        app.session("voice", provider="simulator", transport="websocket")
+        return app
+
+    async def join(agent: Agent, call_type: str, call_id: str) -> None:
+        await agent.join(agent.create_call(call_type, call_id))
+
+    launcher = launcher_of(create_agent=create, join_call=join)
+    session = await launcher.launch_at(Exchange(), "sess_1", "call", "voice")
+    await asyncio.wait_for(session.finished(), 20)
+    assert session.error is not None
+    assert (session.status, session.error.message) == ("failed", "the exchange does not answer")
+    assert launcher.active_sessions == 0
+    await launcher.stop()
