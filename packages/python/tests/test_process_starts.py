@@ -1,0 +1,36 @@
+"""Sessions in processes that are hard to begin, or to end."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+from parley import Agent, AgentLauncher, LaunchContext, ParleyError
+
+PROGRAM = Path(__file__).with_name("launched_agent.py")
+
+
+async def never(_agent: Agent, _type: str, _id: str, _session: LaunchContext) -> None:
+    raise AssertionError("this runs in the process of its session only")
+
+
+def launcher_of(**options: Any) -> AgentLauncher:
+    given = {"create_agent": lambda: Agent("desk"), "join_call": never, "isolation": "process", "module": PROGRAM}
+    return AgentLauncher(**{**given, **options})
+
+
+async def ended(launcher: AgentLauncher, call_id: str) -> ParleyError:
+    session = await launcher.launch(call_id)
+    await asyncio.wait_for(session.finished(), 60)
+    assert session.error is not None
+    return session.error
+
+
+async def test_what_the_factory_raises_before_there_is_a_process_is_told_at_once() -> None:
+    def create() -> Agent:
+        raise RuntimeError("no voice model on this disk")
+
+    launcher = launcher_of(create_agent=create, start_timeout_ms=3_000)
+    assert (await ended(launcher, "x")).message == "no voice model on this disk"
+    await launcher.stop()
