@@ -8,6 +8,7 @@ import os
 from parley.call import CallHost
 from parley.local.simulator import SimulatorLease, lease_simulator
 from parley.log import Log
+from parley.once import Once
 
 from .agents import Agents, warm_configurations
 from .isolated import Hearing, IsolatedUnit, Place
@@ -30,7 +31,7 @@ class Units:
         self._places = WarmPlaces(kept, options, self._place, log)
         #: Settle when nothing of a unit runs any more: some have ended long before.
         self._running: set[asyncio.Future[None]] = set()
-        self._simulator: asyncio.Task[SimulatorLease] | None = None
+        self._simulator: Once[SimulatorLease] = Once(lease_simulator)
 
     def __len__(self) -> int:
         """Threads or processes that are ready."""
@@ -56,12 +57,9 @@ class Units:
     async def close(self) -> None:
         """Ends what was kept ready, and gives back what all of them shared."""
         await self._places.close()
-        simulator, self._simulator = self._simulator, None
-        if simulator is not None:
-            (lease,) = await asyncio.gather(simulator, return_exceptions=True)
-            # One that did not start was told to the sessions that wanted it.
-            if isinstance(lease, SimulatorLease):
-                lease.release()
+        lease = await self._simulator.forget()
+        if lease is not None:
+            lease.release()
 
     def _opened(self, order: UnitOrder, ports: UnitPorts, host: CallHost | None) -> Unit:
         # What a control plane keeps comes over this process's link.
@@ -86,6 +84,4 @@ class Units:
         wanted = declared if self._options.provider is None else {self._options.provider}
         if "simulator" not in wanted or os.environ.get("PARLEY_SIMULATOR_URL"):
             return None
-        if self._simulator is None:
-            self._simulator = asyncio.get_running_loop().create_task(lease_simulator())
-        return (await asyncio.shield(self._simulator)).url
+        return (await self._simulator.get()).url
