@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
 from pathlib import Path
 from typing import Any
 
 import pytest
+from house import until
 
 from parley import Agent, AgentLauncher, LaunchContext, ParleyError
 
@@ -54,3 +57,31 @@ async def test_a_simulator_that_could_not_be_started_is_started_for_the_next_ses
     script.write_text('{"rules": []}', encoding="utf-8")
     assert (await ended(launcher, "throws")).message == "the line is cut"
     await launcher.stop()
+
+
+async def test_what_a_session_forked_does_not_hold_its_place(tmp_path: Path) -> None:
+    launcher = launcher_of(max_concurrent_sessions=1)
+    path = tmp_path / "pid"
+    session = await launcher.launch("forks", input={"path": str(path)})
+    try:
+        await session.active()
+        await until(lambda: path.exists() and path.read_text())
+        await session.close()
+        following = await launcher.launch("next", queue=True)
+        await asyncio.wait_for(following.active(), 20)
+        await launcher.stop()
+    finally:
+        os.kill(int(path.read_text()), signal.SIGKILL)
+
+
+async def test_a_crash_is_told_though_what_the_session_forked_lives_on(tmp_path: Path) -> None:
+    launcher = launcher_of()
+    path = tmp_path / "pid"
+    session = await launcher.launch("forks-and-exits", input={"path": str(path)})
+    try:
+        await asyncio.wait_for(session.finished(), 20)
+        assert session.error is not None
+        assert "it ended with 7" in session.error.message
+        await launcher.stop()
+    finally:
+        os.kill(int(path.read_text()), signal.SIGKILL)
