@@ -5,6 +5,9 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import subprocess
+import sys
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +15,9 @@ import pytest
 from house import until
 
 from parley import Agent, AgentLauncher, LaunchContext, ParleyError
+from parley.launcher.isolated_environment import ISOLATED
+from parley.launcher.process_place import framed
+from parley.launcher.unit import UnitOrder
 
 PROGRAM = Path(__file__).with_name("launched_agent.py")
 
@@ -85,3 +91,33 @@ async def test_a_crash_is_told_though_what_the_session_forked_lives_on(tmp_path:
         await launcher.stop()
     finally:
         os.kill(int(path.read_text()), signal.SIGKILL)
+
+
+def test_a_process_ends_with_a_launcher_that_was_cut_off_in_the_middle_of_a_word() -> None:
+    load = {"type": "load", "module": {"path": str(PROGRAM)}, "options": {"blocked_ms": 0, "close_ms": 100}}
+    order = UnitOrder("sess_1", "waits", "default", None, {}, None, None, None)
+    begin = framed({"type": "begin", "order": asdict(order)})
+    child = subprocess.Popen(
+        [sys.executable, "-c", "from parley.launcher.process import main; main()"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        env={**os.environ, ISOLATED: "1"},
+    )
+    assert child.stdin is not None
+    assert child.stdout is not None
+    try:
+        child.stdin.write(framed({**load, "launcher": 0, "log_level": 20}) + begin)
+        child.stdin.flush()
+        # It is in its call.
+        told = b""
+        while b'"active"' not in told:
+            more = child.stdout.read1(4_096)
+            assert more, f"it ended after {told!r}"
+            told += more
+        child.stdin.write(framed({"type": "close", "reason": "closed"})[:-4])
+        child.stdin.close()
+        assert child.wait(20) == 1
+    finally:
+        child.kill()
+        child.wait()
+        child.stdout.close()
