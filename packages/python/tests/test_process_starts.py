@@ -111,7 +111,7 @@ def test_a_process_ends_with_a_launcher_that_was_cut_off_in_the_middle_of_a_word
         # It is in its call.
         told = b""
         while b'"active"' not in told:
-            more = child.stdout.read1(4_096)
+            more = os.read(child.stdout.fileno(), 4_096)
             assert more, f"it ended after {told!r}"
             told += more
         child.stdin.write(framed({"type": "close", "reason": "closed"})[:-4])
