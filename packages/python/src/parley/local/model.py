@@ -66,13 +66,13 @@ class LocalModel:
     async def gone(self) -> None:
         """Returns when the provider has heard of the end: it bills until then. One that does not answer is not waited
         for."""
-        leaving: set[asyncio.Future[Any]] = set()
-        if self._connecting is not None and not self._connecting.done():
-            leaving.add(self._connecting)
+        loop = asyncio.get_running_loop()
+        until_s = loop.time() + _GOODBYE_S
+        if self._connecting is not None:
+            await asyncio.wait({self._connecting}, timeout=_GOODBYE_S)
+        # Asked now: it may have come of that.
         if self._connection is not None:
-            leaving.add(self._connection.closed)
-        if leaving:
-            await asyncio.wait(leaving, timeout=_GOODBYE_S)
+            await asyncio.wait({self._connection.closed}, timeout=max(0.0, until_s - loop.time()))
 
     async def _connect(self) -> None:
         state = self._entries.state
@@ -86,6 +86,11 @@ class LocalModel:
             self._entries.append({"type": "provider.disconnected", **lost, "error": error.to_object()})
             return
         self._connection = connection
+        ending = self._entries.state.closing
+        if ending is not None:
+            # It came in the moment in which nobody wanted it any more: whoever ended the session could not close it.
+            connection.close(ending.reason)
+            return
         connection.on_event(self._told)
         connection.closed.add_done_callback(lambda closed: self._disconnected(closed.result()))
         self._joined(connection.media)
