@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import pytest
 from house import TEXT
 
 from parley import Agent
@@ -81,3 +82,18 @@ async def test_a_connection_that_comes_when_its_call_has_ended_is_closed() -> No
         await asyncio.wait_for(model.dialled.wait(), 20)
     assert model.connection.closed.done()
     assert model.connection.closed.result().reason == "agent_left"
+
+
+async def test_a_listener_that_raises_does_not_hold_up_the_call(caplog: pytest.LogCaptureFixture) -> None:
+    def listener(entry: Mapping[str, Any]) -> None:
+        raise RuntimeError(f"no room for {entry['type']}")
+
+    model = Model()
+    model.accepts.set()
+    agent = seated(desk(), model, listener)
+    call = await agent.join(agent.create_call("default", "call-1"))
+    await agent.simple_response("Hello?")
+    await asyncio.wait_for(call.leave(), 20)
+    assert (await call.ended()).reason == "agent_left"
+    assert model.connection.closed.done()
+    assert "a listener of the log raised" in [one.getMessage() for one in caplog.records]

@@ -108,8 +108,7 @@ class LocalSession:
     # --- for its log
 
     def tell(self, record: dict[str, Any]) -> None:
-        if self._listener is not None:
-            self._listener(record)
+        self._listen(record)
         self._client.event(record)
         self._live.deliver(record)
         kind = record["type"]
@@ -136,6 +135,15 @@ class LocalSession:
             self._timers.clear(effect["timer"])
         else:
             self._end(effect["reason"], effect["error"])
+
+    def _listen(self, record: dict[str, Any]) -> None:
+        if self._listener is None:
+            return
+        try:
+            self._listener(record)
+        except Exception as failure:
+            # What follows from the entry has to be done all the same: it may be the end of the call.
+            self._live.log.error("a listener of the log raised", entry=record["type"], exc_info=failure)
 
     # --- functions
 
