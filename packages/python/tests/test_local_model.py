@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from house import TEXT
 
-from parley import Agent
+from parley import Agent, ParleyError, RealtimeSession
 from parley.local import LocalHost, LocalOptions
 from parley.providers.port import MediaCounts, ModelClosed, ModelEvent, ModelSessionOptions
 
@@ -97,3 +97,27 @@ async def test_a_listener_that_raises_does_not_hold_up_the_call(caplog: pytest.L
     assert (await call.ended()).reason == "agent_left"
     assert model.connection.closed.done()
     assert "a listener of the log raised" in [one.getMessage() for one in caplog.records]
+
+
+@pytest.mark.parametrize(
+    ("ask", "words"),
+    [
+        (lambda session: session.say(""), "text must not be empty"),
+        (lambda session: session.say("a" * 16_385), "text must have at most 16384 characters"),
+        (lambda session: session.say(None), "text must be a string, got null"),
+        (lambda session: session.update(instructions=7), "instructions must be a string, got number"),
+    ],
+)
+async def test_what_a_handler_may_not_ask_of_a_control_plane_it_may_not_ask_here(
+    ask: Callable[[RealtimeSession], Any], words: str
+) -> None:
+    log: list[str] = []
+    model = Model()
+    model.accepts.set()
+    agent = seated(desk(), model, lambda entry: log.append(entry["type"]))
+    async with agent.join(agent.create_call("default", "call-1")) as joined:
+        before = len(log)
+        with pytest.raises(ParleyError, match=words) as refused:
+            await asyncio.wait_for(ask(joined.session), 20)
+        assert refused.value.code == "invalid_argument"
+        assert len(log) == before

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
+from parley.check import checked
 from parley.errors import ParleyError
 from parley.ids import new_id
 from parley.signals import Signal
@@ -23,8 +24,10 @@ class LocalRequests:
         self._says: dict[str, asyncio.Future[Mapping[str, Any]]] = {}
 
     async def take(self, frame: dict[str, Any], until: Signal) -> Any:
-        """Does what is asked. Raises the ParleyError why it cannot be done, or that it ended with."""
+        """Does what is asked. Raises the ParleyError why it cannot be done, or that it ended with; what an agent
+        link would not send is ``invalid_argument`` here too."""
         self._log.check_open()
+        checked("AgentFrame", {**frame, "request_id": new_id("request")})
         kind = frame["type"]
         if kind == "session.say":
             return await self._say(frame["text"], until)
