@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import datetime, timedelta, timezone
 from typing import Any
 
 import pytest
@@ -167,4 +168,18 @@ async def test_a_call_that_cannot_be_left_fails_its_session_and_gives_its_place_
     assert session.error is not None
     assert (session.status, session.error.message) == ("failed", "the exchange does not answer")
     assert launcher.active_sessions == 0
+    await launcher.stop()
+
+
+async def test_sessions_are_listed_in_the_order_of_their_starts_though_the_clock_was_set_back(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    launcher = launcher_of()
+    late = datetime(2026, 11, 21, tzinfo=timezone.utc)
+    monkeypatch.setattr("parley.launcher.session._now", lambda: late)
+    first = await launcher.launch()
+    monkeypatch.setattr("parley.launcher.session._now", lambda: late - timedelta(hours=1))
+    second = await launcher.launch()
+    await second.close()
+    assert launcher.sessions() == [first, second]
     await launcher.stop()

@@ -16,9 +16,10 @@ class Roster:
         self._retain_s = retain_ms / 1000
         self._retain_max = retain_max
         self._open: dict[str, Launch] = {}
-        self._ended: dict[str, LaunchedSession] = {}
-        #: When an ended session is forgotten.
-        self._timers: dict[str, asyncio.TimerHandle] = {}
+        #: Of launches that are open or have ended, in the order of their starts.
+        self._sessions: dict[str, LaunchedSession] = {}
+        #: When a session that ended is forgotten; the one that ended first is the first.
+        self._ended: dict[str, asyncio.TimerHandle] = {}
         self._keys: dict[str, LaunchedSession] = {}
         #: The key that a session was started with.
         self._key_of: dict[str, str] = {}
@@ -39,13 +40,11 @@ class Roster:
 
     def session(self, session_id: str) -> LaunchedSession | None:
         """One that waits, runs, or ended not long ago."""
-        launch = self._open.get(session_id)
-        return self._ended.get(session_id) if launch is None else launch.session
+        return self._sessions.get(session_id)
 
     def sessions(self) -> list[LaunchedSession]:
         """All of them, in the order of their starts."""
-        every = [*self._ended.values(), *(launch.session for launch in self._open.values())]
-        return sorted(every, key=lambda one: one.started_at)
+        return list(self._sessions.values())
 
     def started_with(self, key: str) -> LaunchedSession | None:
         return self._keys.get(key)
@@ -55,6 +54,7 @@ class Roster:
         # One of this id that ended is this one now: its timer must not take it away.
         self._forget(session.id)
         self._open[session.id] = launch
+        self._sessions[session.id] = session
         self._empty.clear()
         if key is not None:
             self._keys[key] = session
@@ -62,11 +62,10 @@ class Roster:
 
     def end(self, launch: Launch) -> None:
         """It can be read until it is forgotten."""
-        session = launch.session
-        del self._open[session.id]
-        self._ended[session.id] = session
+        session_id = launch.session.id
+        del self._open[session_id]
         loop = asyncio.get_running_loop()
-        self._timers[session.id] = loop.call_later(self._retain_s, self._forget, session.id)
+        self._ended[session_id] = loop.call_later(self._retain_s, self._forget, session_id)
         if len(self._ended) > self._retain_max:
             self._forget(next(iter(self._ended)))
         if not self._open:
@@ -78,13 +77,12 @@ class Roster:
 
     def close(self) -> None:
         """Nothing is forgotten from now on, and no timer is left."""
-        for timer in self._timers.values():
+        for timer in self._ended.values():
             timer.cancel()
-        self._timers.clear()
 
     def _forget(self, session_id: str) -> None:
-        self._ended.pop(session_id, None)
-        timer = self._timers.pop(session_id, None)
+        self._sessions.pop(session_id, None)
+        timer = self._ended.pop(session_id, None)
         if timer is not None:
             timer.cancel()
         key = self._key_of.pop(session_id, None)
