@@ -64,7 +64,8 @@ class _Shared:
             if self._users > 0 or self._running is None:
                 return
             child, self._running = self._running, None
-        child.end()
+        # In a thread: whoever gives it back is an event loop, in which other calls go on.
+        threading.Thread(target=child.end, name="parley-simulator", daemon=True).start()
 
 
 class _Child:
