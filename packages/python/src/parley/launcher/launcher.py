@@ -187,7 +187,7 @@ class AgentLauncher:
             self.phase = "draining"
             self._deadline_s = loop.time() + left / 1000
             self._log.info("draining", sessions=len(self._launches.roster), drain_ms=left)
-            self._launches.drain(Notice("draining", left), self._refusal())
+            self._launches.drain(Notice("draining", left), self._refusal)
         deadline = loop.call_later(left / 1000, self._launches.close_all, "draining")
         await self._launches.roster.empty()
         deadline.cancel()

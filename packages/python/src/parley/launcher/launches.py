@@ -81,11 +81,11 @@ class Launches:
         for launch in self.roster.open():
             launch.close(reason)
 
-    def drain(self, notice: Notice, refusal: ParleyError) -> None:
+    def drain(self, notice: Notice, refusal: Callable[[], ParleyError]) -> None:
         """Tells those that run, and refuses those that wait."""
         for launch in self.roster.open():
             if launch.unit is None:
-                launch.end(UnitEnd(notice.reason, refusal))
+                launch.end(UnitEnd(notice.reason, refusal()))
             else:
                 launch.notice(notice)
 
