@@ -16,7 +16,10 @@ import pytest
 import warmed_agent
 from house import runs, until
 
-from parley import Agent, AgentLauncher, LaunchContext, LaunchedSession, Notice, ParleyError
+from parley import Agent, AgentLauncher, AgentRequest, LaunchContext, LaunchedSession, Notice, ParleyError
+from parley.launcher import LauncherOptions
+from parley.launcher.isolate import Report
+from parley.launcher.thread_place import ThreadPlace
 
 PROGRAM = Path(__file__).with_name("launched_agent.py")
 
@@ -300,3 +303,30 @@ async def test_a_warm_process_ends_with_a_launcher_that_was_killed(born: Callabl
         program.kill()
         await program.communicate()
     await until(lambda: not runs(warm))
+
+
+async def test_a_thread_that_is_ended_before_it_has_a_loop_ends_as_soon_as_it_has_one(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    class Nobody:
+        def report(self, report: Report) -> None: ...
+
+        def crashed(self, why: str) -> None: ...
+
+    async def make(_request: AgentRequest) -> Agent:
+        return Agent("desk")
+
+    gate, new_loop = threading.Event(), asyncio.events.new_event_loop
+
+    def late() -> asyncio.AbstractEventLoop:
+        gate.wait(10)
+        return new_loop()
+
+    monkeypatch.setattr(asyncio.events, "new_event_loop", late)
+    place = ThreadPlace(Nobody(), LauncherOptions(make, join, close_ms=200), make)
+    await place.prepare(None)
+    killing = asyncio.ensure_future(place.kill())
+    await asyncio.sleep(0)
+    gate.set()
+    await asyncio.wait_for(killing, 10)
+    await until(lambda: not warm_threads())

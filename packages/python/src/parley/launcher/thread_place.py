@@ -41,6 +41,7 @@ class ThreadPlace:
         self._isolate: Isolate | None = None
         self._running: asyncio.Task[None] | None = None
         self._waiting: list[Mapping[str, Any]] = []
+        self._killed = False
         self._finished = False
         self._thread: threading.Thread | None = None
         self._ended: asyncio.Future[None] = self._loop.create_future()
@@ -77,6 +78,7 @@ class ThreadPlace:
         if thread is None:
             return
         with self._lock:
+            self._killed = True
             inner, running = self._inner, self._running
         if inner is not None and running is not None:
             _call(inner, running.cancel)
@@ -114,6 +116,9 @@ class ThreadPlace:
         with self._lock:
             self._running = loop.create_task(isolate.run(first))
             self._inner, self._isolate = loop, isolate
+            # It was told to end before there was anything to be told: a loop with nothing to do would wait for ever.
+            if self._killed:
+                self._running.cancel()
             waiting, self._waiting = self._waiting, []
         for one in waiting:
             loop.call_soon(isolate.take, one)
