@@ -94,6 +94,25 @@ async def test_a_thread_that_computes_without_end_is_stopped_in_the_middle_and_g
     await launcher.stop()
 
 
+async def test_a_thread_that_waits_for_nothing_and_hears_no_cancellation_gives_its_place_back() -> None:
+    async def deaf(_agent: Agent, _type: str, call_id: str, session: LaunchContext) -> None:
+        session.joined()
+        while True:
+            try:
+                await asyncio.Event().wait()
+            except asyncio.CancelledError:
+                if call_id == "hears":
+                    raise
+
+    launcher = launcher_of("thread", deaf, close_ms=100, max_concurrent_sessions=1)
+    session = await launcher.launch("is-deaf")
+    await session.active()
+    await session.close()
+    following = await launcher.launch("hears", queue=True)
+    await asyncio.wait_for(following.active(), 15)
+    await launcher.stop()
+
+
 async def test_a_thread_that_sleeps_holds_its_place_until_it_returns() -> None:
     launcher = launcher_of("thread", blocked_ms=300, close_ms=100, max_concurrent_sessions=1)
     await ended(await launcher.launch("blocks"))

@@ -90,6 +90,9 @@ class ThreadPlace:
                 if thread.ident is not None and not self._finished:
                     ident = ctypes.c_ulong(thread.ident)
                     ctypes.pythonapi.PyThreadState_SetAsyncExc(ident, ctypes.py_object(_GivenUp))
+                    # It is raised in the next line of Python there, and a loop with nothing to do runs none.
+                    if self._inner is not None:
+                        _call(self._inner, _turn)
             await asyncio.shield(self._ended)
 
     def _main(self, first: Mapping[str, Any]) -> None:
@@ -138,6 +141,9 @@ class ThreadPlace:
         if not self._ended.done():
             self._ended.set_result(None)
         self._hearing.crashed(why or "it ended without a word")
+
+
+def _turn() -> None: ...
 
 
 def _call(loop: asyncio.AbstractEventLoop, what: Callable[..., Any], *arguments: Any) -> None:
