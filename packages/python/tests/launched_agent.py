@@ -39,6 +39,15 @@ def say_pid(path: Path) -> None:
     path.write_text(str(os.getpid()), encoding="utf-8")
 
 
+def forks(path: Path) -> None:
+    """Leaves a process that has all that this one had open."""
+    pid = os.fork()
+    if pid == 0:
+        time.sleep(600)
+        os._exit(0)
+    path.write_text(str(pid), encoding="utf-8")
+
+
 def counts_for_ever() -> None:
     count = 0
     while True:
@@ -54,7 +63,9 @@ async def join_call(agent: Agent, call_type: str, call_id: str, session: LaunchC
         raise RuntimeError("the line is cut")
     session.joined()
     print(f"in call {call_id}")
-    if call_id == "exits":
+    if call_id.startswith("forks"):
+        forks(Path(str(session.input["path"])))
+    if call_id.endswith("exits"):
         os._exit(7)
     if call_id == "dies":
         os.kill(os.getpid(), signal.SIGKILL)

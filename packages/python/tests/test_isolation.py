@@ -16,7 +16,10 @@ import pytest
 import warmed_agent
 from house import runs, until
 
-from parley import Agent, AgentLauncher, LaunchContext, LaunchedSession, Notice, ParleyError
+from parley import Agent, AgentLauncher, AgentRequest, LaunchContext, LaunchedSession, Notice, ParleyError
+from parley.launcher import LauncherOptions
+from parley.launcher.isolate import Report
+from parley.launcher.thread_place import ThreadPlace
 
 PROGRAM = Path(__file__).with_name("launched_agent.py")
 
@@ -88,6 +91,25 @@ async def test_a_thread_that_computes_without_end_is_stopped_in_the_middle_and_g
     await asyncio.wait_for(waiting.active(), 30)
     # It told of its end with its last breath.
     await until(lambda: counts.id not in [thread.name for thread in threading.enumerate()])
+    await launcher.stop()
+
+
+async def test_a_thread_that_waits_for_nothing_and_hears_no_cancellation_gives_its_place_back() -> None:
+    async def deaf(_agent: Agent, _type: str, call_id: str, session: LaunchContext) -> None:
+        session.joined()
+        while True:
+            try:
+                await asyncio.Event().wait()
+            except asyncio.CancelledError:
+                if call_id == "hears":
+                    raise
+
+    launcher = launcher_of("thread", deaf, close_ms=100, max_concurrent_sessions=1)
+    session = await launcher.launch("is-deaf")
+    await session.active()
+    await session.close()
+    following = await launcher.launch("hears", queue=True)
+    await asyncio.wait_for(following.active(), 15)
     await launcher.stop()
 
 
@@ -300,3 +322,30 @@ async def test_a_warm_process_ends_with_a_launcher_that_was_killed(born: Callabl
         program.kill()
         await program.communicate()
     await until(lambda: not runs(warm))
+
+
+async def test_a_thread_that_is_ended_before_it_has_a_loop_ends_as_soon_as_it_has_one(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    class Nobody:
+        def report(self, report: Report) -> None: ...
+
+        def crashed(self, why: str) -> None: ...
+
+    async def make(_request: AgentRequest) -> Agent:
+        return Agent("desk")
+
+    gate, new_loop = threading.Event(), asyncio.events.new_event_loop
+
+    def late() -> asyncio.AbstractEventLoop:
+        gate.wait(10)
+        return new_loop()
+
+    monkeypatch.setattr(asyncio.events, "new_event_loop", late)
+    place = ThreadPlace(Nobody(), LauncherOptions(make, join, close_ms=200), make)
+    await place.prepare(None)
+    killing = asyncio.ensure_future(place.kill())
+    await asyncio.sleep(0)
+    gate.set()
+    await asyncio.wait_for(killing, 10)
+    await until(lambda: not warm_threads())

@@ -1,6 +1,7 @@
 """What runs in the process of one session.
 
 P1  It ends with its launcher, however that ends: a thread reads what the launcher says, and the end of that is the end.
+P2  Its end is seen by its launcher: what the session forked, and left behind, holds nothing of the launcher's.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import sys
 import threading
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import IO, Any
+from typing import Any
 
 from parley.errors import ParleyError
 from parley.log import LOGGER
@@ -32,7 +33,8 @@ class _Pipe:
     """The launcher, over the stdin and stdout that this process began with; what the session prints goes to stderr."""
 
     def __init__(self) -> None:
-        self._in: IO[bytes] = os.fdopen(os.dup(0), "rb")
+        # Plain numbers: the lock of a file object, held by the thread that reads, would hang a process that is forked.
+        self._in = os.dup(0)
         self._out = os.dup(1)
         self._lock = threading.Lock()
         nothing = os.open(os.devnull, os.O_RDONLY)
@@ -41,15 +43,20 @@ class _Pipe:
         # Line by line, as at a terminal: this process may be killed at any time.
         if isinstance(sys.stdout, io.TextIOWrapper):
             sys.stdout.reconfigure(line_buffering=True)
+        self._telling = TellingHandler(self.tell)
+        if hasattr(os, "register_at_fork"):
+            os.register_at_fork(after_in_child=self._forked)
+
+    def log(self, level: int) -> None:
+        """Log lines go to the launcher from here on."""
+        LOGGER.addHandler(self._telling)
+        LOGGER.setLevel(level)
+        LOGGER.propagate = False
 
     def read(self) -> dict[str, Any]:
         """Blocks for the next order; the end of the launcher is the end of this process."""
-        head = self._in.read(LENGTH.size)
-        if len(head) < LENGTH.size:
-            # At once: the session may block its loop, and nobody hears of it any more.
-            os._exit(1)
-        (length,) = LENGTH.unpack(head)
-        order: dict[str, Any] = json.loads(self._in.read(length))
+        (length,) = LENGTH.unpack(self._exactly(LENGTH.size))
+        order: dict[str, Any] = json.loads(self._exactly(length))
         return order
 
     def tell(self, report: Report) -> None:
@@ -61,13 +68,28 @@ class _Pipe:
             except BrokenPipeError:
                 os._exit(1)
 
+    def _exactly(self, count: int) -> bytes:
+        came = bytearray()
+        while len(came) < count:
+            more = os.read(self._in, count - len(came))
+            if not more:
+                # At once: the session may block its loop, and nobody hears of it any more.
+                os._exit(1)
+            came += more
+        return bytes(came)
+
+    def _forked(self) -> None:
+        """In a process that the session forked: it speaks for itself, on stderr (P2)."""
+        os.close(self._in)
+        os.close(self._out)
+        LOGGER.removeHandler(self._telling)
+        LOGGER.propagate = True
+
 
 def main() -> None:
     pipe = _Pipe()
     load, first = pipe.read(), pipe.read()
-    LOGGER.addHandler(TellingHandler(pipe.tell))
-    LOGGER.setLevel(load["log_level"])
-    LOGGER.propagate = False
+    pipe.log(load["log_level"])
     try:
         asyncio.run(_session(pipe, load, first))
     except BaseException as failure:  # noqa: BLE001 - whatever it was, the launcher is told

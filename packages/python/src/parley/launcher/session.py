@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import Any, Literal, Protocol
 
@@ -13,21 +12,11 @@ from parley.errors import ParleyError
 from parley.ids import new_id
 
 from .call_metrics import CallMetrics
+from .start import Start
 
 #: ``queued`` waits for a place; ``starting`` until the agent has joined its call; ``failed`` says why in ``error``,
 #: ``ended`` in ``reason``.
 Status = Literal["queued", "starting", "active", "closing", "ended", "failed"]
-
-
-@dataclass(frozen=True)
-class Start:
-    """A start that was checked."""
-
-    call_id: str
-    call_type: str
-    input: Any
-    metadata: Mapping[str, Any]
-    principal: Any
 
 
 class SessionOwner(Protocol):

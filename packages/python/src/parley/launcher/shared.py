@@ -77,6 +77,7 @@ class SharedUnit:
         self.ended: asyncio.Future[UnitEnd] = self._loop.create_future()
         self.gone: asyncio.Future[None] = self._loop.create_future()
         self._task = self._keep(self._run())
+        self._task.add_done_callback(self._ran)
 
     def notice(self, notice: Notice) -> None:
         agent, on_notice = self._agent, self._options.on_notice
@@ -135,6 +136,16 @@ class SharedUnit:
             return
         error = error or (over and over.error)
         self._over(UnitEnd("failed" if error else over.reason if over else "task_completed", error))
+
+    def _ran(self, task: asyncio.Task[None]) -> None:
+        """However its task ended, it has: one that was told to end before its first step, and one that could not leave
+        its call, have not said so themselves."""
+        self._working = False
+        failure = None if task.cancelled() else task.exception()
+        if failure is None or self._closing is not None:
+            self._over(UnitEnd(self._closing or "task_completed", None))
+        else:
+            self._over(UnitEnd("failed", ParleyError.of(failure)))
 
     async def _left(self, hosted: HostedCall) -> UnitEnd:
         # Not by this task's cancellation: it may have been told to end.

@@ -41,6 +41,7 @@ class ThreadPlace:
         self._isolate: Isolate | None = None
         self._running: asyncio.Task[None] | None = None
         self._waiting: list[Mapping[str, Any]] = []
+        self._killed = False
         self._finished = False
         self._thread: threading.Thread | None = None
         self._ended: asyncio.Future[None] = self._loop.create_future()
@@ -77,6 +78,7 @@ class ThreadPlace:
         if thread is None:
             return
         with self._lock:
+            self._killed = True
             inner, running = self._inner, self._running
         if inner is not None and running is not None:
             _call(inner, running.cancel)
@@ -88,6 +90,9 @@ class ThreadPlace:
                 if thread.ident is not None and not self._finished:
                     ident = ctypes.c_ulong(thread.ident)
                     ctypes.pythonapi.PyThreadState_SetAsyncExc(ident, ctypes.py_object(_GivenUp))
+                    # It is raised in the next line of Python there, and a loop with nothing to do runs none.
+                    if self._inner is not None:
+                        _call(self._inner, _turn)
             await asyncio.shield(self._ended)
 
     def _main(self, first: Mapping[str, Any]) -> None:
@@ -114,6 +119,9 @@ class ThreadPlace:
         with self._lock:
             self._running = loop.create_task(isolate.run(first))
             self._inner, self._isolate = loop, isolate
+            # It was told to end before there was anything to be told: a loop with nothing to do would wait for ever.
+            if self._killed:
+                self._running.cancel()
             waiting, self._waiting = self._waiting, []
         for one in waiting:
             loop.call_soon(isolate.take, one)
@@ -133,6 +141,9 @@ class ThreadPlace:
         if not self._ended.done():
             self._ended.set_result(None)
         self._hearing.crashed(why or "it ended without a word")
+
+
+def _turn() -> None: ...
 
 
 def _call(loop: asyncio.AbstractEventLoop, what: Callable[..., Any], *arguments: Any) -> None:

@@ -62,7 +62,9 @@ class WarmPool(Generic[Made]):
         return made
 
     async def warm(self, configuration: Any) -> None:
-        """Returns when as many as are wanted are ready. Raises what making one raised."""
+        """Returns when as many as are wanted are ready, or it is closed. Raises what making one raised."""
+        if self._closed:
+            return
         shelf = self._shelf(configuration)
         missing = max(0, self._size - len(shelf.ready) - shelf.making)
         await asyncio.gather(*(self._one(shelf, configuration) for _ in range(missing)))

@@ -5,34 +5,34 @@ plane."""
 from __future__ import annotations
 
 import asyncio
-import time
-from collections import deque
-from collections.abc import Coroutine, Mapping
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from parley.call import AgentParts, CallEnd, CallListener
-from parley.contract import CAPABILITIES
 from parley.contract.types import ErrorObject, SessionDeclaration
 from parley.declaration import resolve_tools
 from parley.errors import ParleyError
 from parley.frames import FrameClose, FrameSocket
 from parley.ids import new_id
 from parley.log import Log
-from parley.providers.port import MediaCounts, ModelConnection, ModelSessionOptions, RealtimeModel
+from parley.providers.port import RealtimeModel
 from parley.session import LiveSession
-from parley.session_log import PerformedEffect, SessionState, append
-from parley.sessions import Handler, handle
+from parley.session_log import PerformedEffect
+from parley.sessions import Handler
 from parley.signals import Signal
 from parley.threads import Threads
 
 from .client import LocalClient
 from .functions import LocalFunctions
+from .handler import LocalHandler
+from .log import LocalLog
+from .model import LocalModel
+from .requests import LocalRequests
+from .timers import LocalTimers
+from .work import LocalWork
 
 _TURNS_MAX = 32
 _CANCEL_MS = 2_000
-_GOODBYE_S = 2.0
-#: asyncio takes longer waits, the log does not need them.
-_TIMER_MS_MAX = 0x7FFFFFFF
 
 
 class LocalParts(NamedTuple):
@@ -48,48 +48,30 @@ class LocalParts(NamedTuple):
 class LocalSession:
     def __init__(self, parts: LocalParts, listener: CallListener | None = None) -> None:
         self._parts = parts
-        self._log = parts.log.bind(session_id=parts.id)
-        self._loop = asyncio.get_running_loop()
-        self._epoch_s = time.time() - self._loop.time()
         self._listener = listener
-        self._state = SessionState()
-        self._connection: ModelConnection | None = None
-        self._connecting: asyncio.Task[None] | None = None
-        self._timers: dict[str, asyncio.TimerHandle] = {}
-        self._says: dict[str, asyncio.Future[Mapping[str, Any]]] = {}
-        self._tasks: set[asyncio.Task[Any]] = set()
-        #: Events that came while another one was being told.
-        self._waiting: deque[dict[str, Any]] = deque()
-        self._telling = False
-        self.ended: asyncio.Future[CallEnd] = self._loop.create_future()
-        agent, declaration = parts.agent, parts.declaration
-        tools = resolve_tools(
-            agent.name,
-            declaration.get("tools", []),
-            lambda owner, name: (
-                agent.functions[name].declaration if owner == agent.name and name in agent.functions else None
-            ),
+        agent, declaration, log = parts.agent, parts.declaration, parts.log.bind(session_id=parts.id)
+        threads = Threads()
+        self._entries = LocalLog(parts.id, self)
+        self._work = LocalWork(self._entries, log)
+        self._timers = LocalTimers(self._entries.append)
+        self._requests = LocalRequests(self._entries, self._call)
+        self._live = LiveSession(
+            _opened(parts), agent=agent.name, request=self._requests.take, turns_max=_TURNS_MAX, log=log
         )
-        opened = {
-            "session_id": parts.id,
-            "session": declaration["name"],
-            "workflow_id": new_id("workflow"),
-            "execution_id": new_id("execution"),
-            "declaration": declaration,
-            "tools": tools,
-            "metadata": parts.metadata,
-        }
-        self._threads = Threads()
-        self._live = LiveSession(opened, agent=agent.name, request=self._request, turns_max=_TURNS_MAX, log=self._log)
         self._functions = LocalFunctions(
             agent,
             session_id=parts.id,
             workflow_id=self._live.workflow_id,
-            threads=self._threads,
-            log=self._log,
+            threads=threads,
+            log=log,
             cancel_ms=_CANCEL_MS,
         )
+        self._handler: LocalHandler | None = None
+        if parts.handler is not None and declaration.get("responder") == "handler":
+            self._handler = LocalHandler(parts.handler, self._live, self._entries, self._work, threads, _CANCEL_MS)
         self._client = LocalClient(declaration.get("client_events", []), self)
+        self._model = LocalModel(parts.model, self._entries, self._work, joined=self._client.connect, log=log)
+        self.ended: asyncio.Future[CallEnd] = asyncio.get_running_loop().create_future()
 
     @property
     def session(self) -> LiveSession:
@@ -98,7 +80,7 @@ class LocalSession:
 
     def start(self) -> None:
         live = self._live
-        self._append(
+        self._entries.append(
             {
                 "type": "session.created",
                 "session_id": live.id,
@@ -114,252 +96,94 @@ class LocalSession:
 
     def attach(self, client: FrameSocket) -> None:
         """A client joins the call; one that was there leaves it. The model is connected for the first one."""
-        self._check_open()
+        self._entries.check_open()
         self._client.attach(client)
 
     async def leave(self, reason: str) -> CallEnd:
-        self._append({"type": "session.closing", "reason": reason, "by": "server"})
+        self._entries.append({"type": "session.closing", "reason": reason, "by": "server"})
         end = await asyncio.shield(self.ended)
-        leaving: set[asyncio.Future[Any]] = set()
-        if self._connecting is not None and not self._connecting.done():
-            leaving.add(self._connecting)
-        if self._connection is not None:
-            leaving.add(self._connection.closed)
-        if leaving:
-            # The provider bills until it has heard; one that does not answer is not waited for.
-            await asyncio.wait(leaving, timeout=_GOODBYE_S)
+        await self._model.gone()
         return end
 
-    # --- the log
+    # --- for its log
 
-    def _append(self, event: dict[str, Any]) -> None:
-        self._waiting.append(event)
-        # What is told may ask for more, which then comes after it.
-        if self._telling:
-            return
-        self._telling = True
-        try:
-            while self._waiting:
-                self._apply(self._waiting.popleft())
-        finally:
-            self._telling = False
-
-    def _apply(self, event: dict[str, Any]) -> None:
-        phase = self._state.phase
-        if phase == "closed" or (event["type"] == "session.closing" and phase == "closing"):
-            return
-        appended = append(self._state, event, self._now_ms())
-        self._state = appended.state
-        for record in appended.records:
-            self._tell(record)
-        for effect in appended.effects:
-            self._perform(effect)
-
-    def _now_ms(self) -> int:
-        return round((self._epoch_s + self._loop.time()) * 1000)
-
-    def _tell(self, record: dict[str, Any]) -> None:
-        kind = record["type"]
-        if self._listener is not None:
-            self._listener(record)
+    def tell(self, record: dict[str, Any]) -> None:
+        self._listen(record)
         self._client.event(record)
         self._live.deliver(record)
+        kind = record["type"]
         if kind == "say.completed":
-            waiting = self._says.pop(record["say_id"], None)
-            if waiting is not None and not waiting.done():
-                waiting.set_result(record)
+            self._requests.said(record)
         elif kind == "provider.connected":
-            self._handle()
+            if self._handler is not None:
+                self._handler.attach()
         elif kind == "session.closed":
             self._leave(record["reason"], record.get("error"))
 
-    def _perform(self, effect: PerformedEffect) -> None:
+    def perform(self, effect: PerformedEffect) -> None:
         if effect["kind"] == "provider.connect":
-            self._connecting = self._keep(self._connect())
+            self._model.connect()
         elif effect["kind"] == "provider.send":
-            if self._connection is not None:
-                self._connection.send(effect["command"])
+            self._model.send(effect["command"])
         elif effect["kind"] == "execution.dispatch":
-            self._keep(self._dispatch(effect))
+            self._work.keep(self._dispatch(effect))
         elif effect["kind"] == "execution.cancel":
             self._functions.cancel(effect["execution_id"], effect["reason"])
         elif effect["kind"] == "timer.set":
-            self._clear(effect["timer"])
-            wait_s = min(effect["ms"], _TIMER_MS_MAX) / 1000
-            fired = {"type": "timer.fired", "timer": effect["timer"]}
-            self._timers[effect["timer"]] = self._loop.call_later(wait_s, self._append, fired)
+            self._timers.set(effect["timer"], effect["ms"])
         elif effect["kind"] == "timer.clear":
-            self._clear(effect["timer"])
+            self._timers.clear(effect["timer"])
         else:
             self._end(effect["reason"], effect["error"])
 
-    def _clear(self, timer: str) -> None:
-        set_before = self._timers.pop(timer, None)
-        if set_before is not None:
-            set_before.cancel()
-
-    def _keep(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
-        task = self._loop.create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._done)
-        return task
-
-    def _done(self, task: asyncio.Task[Any]) -> None:
-        self._tasks.discard(task)
-        if not task.cancelled() and (failure := task.exception()) is not None:
-            # A mistake of ours: the call cannot go on as if nothing had happened.
-            self._log.error("a session failed inside", exc_info=failure)
-            error = ParleyError.of(failure, "internal")
-            self._append({"type": "provider.disconnected", "code": 1006, "reason": "", "error": error.to_object()})
-
-    # --- the model
-
-    async def _connect(self) -> None:
-        state = self._state
-        declaration = state.declaration
-        if declaration is None:
+    def _listen(self, record: dict[str, Any]) -> None:
+        if self._listener is None:
             return
-        row = CAPABILITIES[declaration["provider"]]
-        detection = declaration.get("turn_detection")
         try:
-            connection = await self._parts.model.connect(
-                ModelSessionOptions(
-                    model=declaration.get("model") or row.get("default_model") or "",
-                    voice=declaration.get("voice") or row.get("default_voice") or "",
-                    responder=declaration.get("responder", "model"),
-                    modalities=declaration.get("modalities", ["audio", "text"]),
-                    tools=[one for one in state.tools if one["name"] in state.enabled_tools],
-                    turn_detection=detection,
-                    instructions=declaration.get("instructions"),
-                    language=declaration.get("language"),
-                    safety_id=self._parts.id,
-                )
-            )
-        except ParleyError as error:
-            self._log.warning("no connection to the provider", code=error.code)
-            lost = {"code": 1006, "reason": error.message, "recoverable": error.retryable}
-            self._append({"type": "provider.disconnected", **lost, "error": error.to_object()})
-            return
-        self._connection = connection
-        connection.on_event(self._from_model)
-        connection.closed.add_done_callback(lambda closed: self._disconnected(closed.result()._asdict()))
-        self._client.connect(connection.media)
-        named = connection.provider_session_id
-        self._append({"type": "provider.connected", **({} if named is None else {"provider_session_id": named})})
+            self._listener(record)
+        except Exception as failure:
+            # What follows from the entry has to be done all the same: it may be the end of the call.
+            self._live.log.error("a listener of the log raised", entry=record["type"], exc_info=failure)
 
-    def _from_model(self, event: dict[str, Any]) -> None:
-        if event["type"] == "tool.called":
-            event = {**event, "execution_id": new_id("execution")}
-        self._append(event)
+    # --- functions
 
-    def _disconnected(self, closed: dict[str, Any]) -> None:
-        known = {key: value for key, value in closed.items() if value is not None}
-        self._append({"type": "provider.disconnected", **known})
-
-    # --- functions and the handler
+    async def _call(self, frame: Mapping[str, Any], until: Signal) -> Any:
+        return await self._functions.call(frame, self._live.execution_id, until)
 
     async def _dispatch(self, effect: Mapping[str, Any]) -> None:
-        began_s = self._loop.time()
+        began_ms = self._entries.now_ms()
         run = {key: effect[key] for key in ("execution_id", "target", "input", "timeout_ms")}
         ended = await self._functions.run({**run, "parent_execution_id": self._live.execution_id})
-        call = self._state.calls.get(effect["call_id"])
+        call = self._entries.state.calls.get(effect["call_id"])
         # It was answered in the meantime: the session has ended.
         if call is None:
             return
         ids = {"call_id": effect["call_id"], "name": call.name, "execution_id": effect["execution_id"]}
-        duration_ms = round((self._loop.time() - began_s) * 1000)
-        self._append({"type": "tool.completed", **ids, "duration_ms": duration_ms, **ended})
-
-    def _handle(self) -> None:
-        handler, declaration = self._parts.handler, self._parts.declaration
-        if handler is None or declaration.get("responder") != "handler" or self._state.handler != "none":
-            return
-        self._append({"type": "handler.attached", "link_id": new_id("link")})
-        self._keep(self._run_handler(handler))
-
-    async def _run_handler(self, handler: Handler) -> None:
-        failure = await handle(self._live, handler, self._threads, _CANCEL_MS)
-        if failure is None:
-            self._append({"type": "handler.completed"})
-        # A handler that lets the end of its session pass through has not failed.
-        elif failure is not self._live.ended:
-            self._append({"type": "handler.failed", "error": failure.to_object()})
-
-    async def _request(self, frame: dict[str, Any], until: Signal) -> Any:
-        self._check_open()
-        kind = frame["type"]
-        rest = {key: value for key, value in frame.items() if key not in ("type", "session_id")}
-        if kind == "session.say":
-            return await self._say(frame["text"], until)
-        if kind == "function.call":
-            return await self._functions.call(frame, self._live.execution_id, until)
-        if kind == "session.inject":
-            respond = frame.get("respond", False)
-            self._append({"type": "input.injected", "text": frame["text"], "respond": respond, "by": "handler"})
-        elif kind == "session.update":
-            declared = {tool["name"] for tool in self._state.tools}
-            unknown = [name for name in frame.get("tools", []) if name not in declared]
-            if unknown:
-                words = f"tool '{unknown[0]}' was not declared for this session; an update can only narrow its tools"
-                raise ParleyError("permission_denied", words)
-            self._append({"type": "session.updated", "by": "handler", **rest})
-        else:
-            reason = frame.get("reason", "handler_closed")
-            self._append({"type": "session.closing", "reason": reason, "by": "handler"})
-        return None
-
-    async def _say(self, text: str, until: Signal) -> dict[str, Any]:
-        say_id = new_id("say")
-        spoken: asyncio.Future[Mapping[str, Any]] = self._loop.create_future()
-        self._says[say_id] = spoken
-
-        def abandon(reason: ParleyError) -> None:
-            if not spoken.done():
-                spoken.set_exception(reason)
-
-        self._append({"type": "say.requested", "say_id": say_id, "text": text, "by": "handler"})
-        deaf = until.listen(abandon)
-        try:
-            end = await spoken
-        finally:
-            deaf()
-            self._says.pop(say_id, None)
-        if "error" in end:
-            raise ParleyError.of(end["error"])
-        return {"interrupted": end["interrupted"], "spoken_text": end["spoken_text"]}
-
-    def _check_open(self) -> None:
-        phase = self._state.phase
-        if phase in ("closing", "closed"):
-            words = f"session {self._parts.id} is {phase}"
-            raise ParleyError("failed_precondition", words, retryable=False)
+        duration_ms = self._entries.now_ms() - began_ms
+        self._entries.append({"type": "tool.completed", **ids, "duration_ms": duration_ms, **ended})
 
     # --- clients
 
     def client_attached(self, connection_id: str) -> None:
-        self._append({"type": "client.attached", "connection_id": connection_id})
+        self._entries.append({"type": "client.attached", "connection_id": connection_id})
 
     def client_detached(self, connection_id: str, close: FrameClose) -> None:
-        self._append({"type": "client.detached", "connection_id": connection_id, **close._asdict()})
+        self._entries.append({"type": "client.detached", "connection_id": connection_id, **close._asdict()})
 
     def client_rejected(self, connection_id: str, error: ErrorObject) -> None:
-        self._append({"type": "client.rejected", "connection_id": connection_id, "error": error})
+        self._entries.append({"type": "client.rejected", "connection_id": connection_id, "error": error})
 
     # --- the end
 
     def _end(self, reason: str, error: ErrorObject | None) -> None:
-        state = self._state
-        counts = MediaCounts() if self._connection is None else self._connection.media.counts()
-        if self._connecting is not None:
-            self._connecting.cancel()
-        if self._connection is not None:
-            self._connection.close(reason)
-        self._append(
+        state, counts = self._entries.state, self._model.counts()
+        self._model.close(reason)
+        self._entries.append(
             {
                 "type": "session.closed",
                 "reason": reason,
                 **({} if error is None else {"error": error}),
-                "duration_ms": self._now_ms() - state.created_at_ms,
+                "duration_ms": self._entries.now_ms() - state.created_at_ms,
                 "turns": state.turns,
                 "tool_calls": state.tool_calls,
                 "user_audio_ms": counts.user_audio_ms,
@@ -369,11 +193,30 @@ class LocalSession:
         )
 
     def _leave(self, reason: str, error: ErrorObject | None) -> None:
-        for timer in self._timers.values():
-            timer.cancel()
-        self._timers.clear()
+        self._timers.close()
         ended = ParleyError("cancelled", f"the session ended: {reason}", details={"reason": reason})
         self._functions.close(ended)
         self._client.close(reason, error)
         if not self.ended.done():
             self.ended.set_result(CallEnd(reason, None if error is None else ParleyError.of(error)))
+
+
+def _opened(parts: LocalParts) -> dict[str, Any]:
+    """The session as a control plane would open it."""
+    agent, declaration = parts.agent, parts.declaration
+    tools = resolve_tools(
+        agent.name,
+        declaration.get("tools", []),
+        lambda owner, name: (
+            agent.functions[name].declaration if owner == agent.name and name in agent.functions else None
+        ),
+    )
+    return {
+        "session_id": parts.id,
+        "session": declaration["name"],
+        "workflow_id": new_id("workflow"),
+        "execution_id": new_id("execution"),
+        "declaration": declaration,
+        "tools": tools,
+        "metadata": parts.metadata,
+    }

@@ -64,7 +64,8 @@ class _Shared:
             if self._users > 0 or self._running is None:
                 return
             child, self._running = self._running, None
-        child.end()
+        # In a thread: whoever gives it back is an event loop, in which other calls go on.
+        threading.Thread(target=child.end, name="parley-simulator", daemon=True).start()
 
 
 class _Child:
@@ -134,7 +135,18 @@ async def lease_simulator(env: Mapping[str, str] | None = None) -> SimulatorLeas
     named = given.get("PARLEY_SIMULATOR_URL")
     if named:
         return SimulatorLease(named, release=False)
-    return SimulatorLease(await asyncio.to_thread(_SHARED.take), release=True)
+    taking = asyncio.ensure_future(asyncio.to_thread(_SHARED.take))
+    try:
+        return SimulatorLease(await asyncio.shield(taking), release=True)
+    except asyncio.CancelledError:
+        # The thread goes on all the same, and nobody else would give back what it takes.
+        taking.add_done_callback(_unwanted)
+        raise
+
+
+def _unwanted(taken: asyncio.Future[str]) -> None:
+    if not taken.cancelled() and taken.exception() is None:
+        _SHARED.give_back()
 
 
 def _command(env: Mapping[str, str]) -> tuple[list[str], float]:
