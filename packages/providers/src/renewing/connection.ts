@@ -94,8 +94,7 @@ export class RenewingConnection implements ModelConnection {
     // Who comes next is told the history, and what was asked for meanwhile.
     if (this.#state.kind === 'lost') return;
     const orphan = command.type === 'tool_output' && this.#orphans.has(command.call_id);
-    for (const one of orphan ? this.#history.replay(before, this.#current.callsAre) : [command])
-      this.#current.send(one);
+    for (const one of orphan ? this.#history.replay(before) : [command]) this.#current.send(one);
     this.#progress();
   }
 
@@ -296,7 +295,7 @@ export class RenewingConnection implements ModelConnection {
     // What a handle stands for is known better now; one that was not taken is of no use.
     const known = handle?.value === this.#handle?.value ? this.#handle : handle;
     this.#handle = known;
-    const replay = this.#history.replay(known?.version, connection.callsAre);
+    const replay = this.#history.replay(known?.version);
     this.#adopt(connection);
     // What the client says now goes to it, and what it says to the client.
     const shown = replay.filter((one) => one.type === 'add_text' && one.role !== 'system').length;
