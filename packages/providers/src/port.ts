@@ -35,6 +35,8 @@ export interface ModelSessionOptions {
   safety_id?: string | undefined;
   /** A handle of an earlier connection, whose conversation goes on; only where the provider has handles. */
   resume_handle?: string | undefined;
+  /** The last item of that conversation, as this side names it: where the provider names none, the next one stands behind it. */
+  resume_item_id?: string | undefined;
   /** Of a call: how long it may be without its sideband. */
   sideband_ms?: number | undefined;
   /** What only this provider knows, in its own words (for OpenAI fields of `session`): merged over the rest, `tools` after the functions. */

@@ -26,7 +26,7 @@ const ROWS = [
   { provider: 'azure_openai', path: '/openai/v1' },
   { provider: 'openai_compatible', path: '/v1', text: true },
   { provider: 'xai', path: '/xai/v1' },
-  { provider: 'gemini', path: '', text: true },
+  { provider: 'gemini', path: '', text: true, handles: true },
   { provider: 'openai_live', path: '/v1', seconds: true },
   { provider: 'simulator', path: '/v1' },
 ];
@@ -39,7 +39,7 @@ const weather = tool({
 });
 const agent = new RealtimeAgent({ name: 'desk', instructions: 'Answer in one sentence.', tools: [weather] });
 
-describe.for(ROWS)('$provider', ({ provider, path, seconds, text }) => {
+describe.for(ROWS)('$provider', ({ provider, path, seconds, text, handles }) => {
   let simulator: Simulator;
   beforeAll(async () => {
     simulator = await startSimulator({ script: SCRIPT, voice: 'coded', pace: 40 });
@@ -51,11 +51,19 @@ describe.for(ROWS)('$provider', ({ provider, path, seconds, text }) => {
     return new RealtimeRunner(agent, { model }).run();
   }
 
-  /** The next sound of the user cuts the connection. */
+  /** The next sound of the user cuts the connection, and the next one has to be told the conversation. */
   async function cut(session: RealtimeSession): Promise<void> {
     const connected = Promise.withResolvers<void>();
     session.on('connection', ({ status }) => void (status === 'connected' && connected.resolve()));
     simulator.faults.add({ when: 'append', kind: 'drop' });
+    if (handles === true) {
+      simulator.faults.add({
+        when: 'connected',
+        kind: 'close',
+        code: 1008,
+        reason: 'Session resumption handle not found.',
+      });
+    }
     await session.sendAudio(new Uint8Array(4_800));
     await connected.promise;
   }

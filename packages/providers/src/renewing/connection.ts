@@ -192,7 +192,7 @@ export class RenewingConnection implements ModelConnection {
     this.#state = { kind: 'connecting', reason };
     this.#look();
     try {
-      const next = await openSuccessor(this.#model, this.#options, this.#handle, this.#abort.signal);
+      const next = await this.#successor();
       if (this.#abort.signal.aborted) return next.connection.close('not_needed');
       if (this.#lost) return this.#recovered(next);
       void next.connection.closed.then(() => this.#nextLost(next));
@@ -206,6 +206,13 @@ export class RenewingConnection implements ModelConnection {
       this.#state = { kind: 'idle' };
       this.#timer = this.#settings.clock.after(RETRY_MS, () => this.#due(reason));
     }
+  }
+
+  async #successor(): Promise<Successor> {
+    const options = this.#options;
+    const asked = { ...options, resume_item_id: this.media.lastItem };
+    const next = await openSuccessor(this.#model, asked, this.#handle, this.#abort.signal);
+    return { ...next, options };
   }
 
   /** The connection that was to follow ended before its turn came. */
@@ -251,7 +258,7 @@ export class RenewingConnection implements ModelConnection {
 
   async #redial(): Promise<void> {
     try {
-      const next = await openSuccessor(this.#model, this.#options, this.#handle, this.#abort.signal);
+      const next = await this.#successor();
       if (this.#lost) this.#recovered(next);
       else next.connection.close('not_needed');
     } catch (caught) {

@@ -8,7 +8,7 @@ import { Calls } from '../calls/calls.ts';
 import { HostedCalls } from '../calls/hosted-calls.ts';
 import type { ClosedReason } from '../events.ts';
 import { OutputWatch } from '../guard/output-watch.ts';
-import { isObject } from '../history/item.ts';
+import { isObject, type RealtimeItem } from '../history/item.ts';
 import { replayPlan } from '../history/replay.ts';
 import { Incoming } from '../incoming.ts';
 import { Interruptions } from '../interruptions.ts';
@@ -185,7 +185,7 @@ export class Engine {
 
   #link(): ModelLink {
     const { parts } = this;
-    const { clock, config, hub, history, run, source } = parts;
+    const { clock, config, hub, history, resumption, run, source } = parts;
     return new ModelLink({
       clock,
       model: async () => {
@@ -194,7 +194,10 @@ export class Engine {
         return model;
       },
       terms: (model) => parts.speakers.terms(model),
-      plan: () => replayPlan(history.items, config.replay),
+      plan: (only) =>
+        replayPlan(only ? history.items.filter((item) => isFor(item, only)) : history.items, config.replay),
+      resumption,
+      lastBut: (items) => history.items.findLast(({ itemId }) => !items.has(itemId))?.itemId,
       quiet: () => isQuiet(parts),
       reconnect: config.reconnect ?? {},
       renewal: config.renewal ?? {},
@@ -259,4 +262,9 @@ export class Engine {
     await roster.close();
     this.#over.resolve({ reason, ...(error === undefined ? {} : { error }) });
   }
+}
+
+/** Whether an item is among those; a call that runs always is, because its output will have to be told. */
+function isFor(item: RealtimeItem, only: ReadonlySet<string>): boolean {
+  return only.has(item.itemId) || (item.type === 'function_call' && item.output === null);
 }
