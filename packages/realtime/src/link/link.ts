@@ -75,6 +75,8 @@ export class ModelLink {
   #attempts = 0;
   #begun = false;
   #renewing = false;
+  /** The session was changed since a connection that is not there yet was told what it is. */
+  #changed = false;
 
   constructor(options: LinkOptions) {
     this.#options = options;
@@ -110,6 +112,7 @@ export class ModelLink {
 
   send(command: ModelCommand, eventId?: string): void {
     this.#look();
+    if (command.type === 'update') this.#changed = true;
     this.#live?.send(command, eventId);
   }
 
@@ -137,7 +140,7 @@ export class ModelLink {
     const next = this.#next;
     const old = this.#live.connection;
     this.#next = null;
-    if (next.handle !== this.#options.resumption.handle) {
+    if (this.#changed || next.handle !== this.#options.resumption.handle) {
       // A newer handle knows what was said since as it was said, and not as text.
       next.connection.close('outdated');
       return this.#prepare();
@@ -190,13 +193,14 @@ export class ModelLink {
     this.#model = model;
     this.#look();
     const { handle } = resumption;
+    this.#changed = false;
     const last = handle ? this.#options.lastBut(resumption.since) : undefined;
     const options = { ...this.#options.terms(model), resume_item_id: last };
     const next = await openSuccessor(model, options, handle, this.#stop.signal);
     if (handle && !next.handle) resumption.refused(handle);
-    if (!this.#stop.signal.aborted) return next;
-    next.connection.close('closed');
-    return null;
+    if (!this.#stop.signal.aborted && !this.#changed) return next;
+    next.connection.close('outdated');
+    return this.#stop.signal.aborted ? null : this.#dial();
   }
 
   #look(): void {
