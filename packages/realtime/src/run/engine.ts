@@ -84,6 +84,7 @@ export class Engine {
       },
     });
     parts.hosted = new HostedCalls({
+      clock,
       roster: parts.roster,
       approvals: parts.calls.approvals,
       limit: parts.limits.toolsInFlight,
@@ -112,6 +113,7 @@ export class Engine {
       understood: (itemId, words) => parts.trips.speech(itemId, words),
       sessionChanged: (session) => this.#formatOf(session),
       hosted: (item, done) => parts.hosted.item(item, done),
+      hostedArguments: (itemId, json, whole) => parts.hosted.arguments(itemId, json, whole),
       hostedFailed: (itemId) => parts.hosted.listFailed(itemId),
     });
     parts.link = this.#link();
