@@ -157,8 +157,12 @@ export class GeminiFront implements Dialect {
 
   #content(content: Wire): void {
     const given = listOf(content['turns']).map(objectOf);
-    // Calls have their own messages; told among the turns, they end the connection.
-    if (given.flatMap(({ parts }) => listOf(parts)).some((part) => NO_CONTENT.some((key) => key in objectOf(part)))) {
+    const empty = content['turns'] !== undefined && given.length === 0;
+    // Calls have their own messages; told among the turns, they end the connection, as a list without turns does.
+    if (
+      empty ||
+      given.flatMap(({ parts }) => listOf(parts)).some((part) => NO_CONTENT.some((key) => key in objectOf(part)))
+    ) {
       return this.#refuse('Request contains an invalid argument.');
     }
     this.#stop();

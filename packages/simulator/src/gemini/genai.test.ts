@@ -118,6 +118,16 @@ test('a key that is not good ends the connection with a reason', async () => {
   expect(event.reason).toContain('API key not valid');
 });
 
+test('a call among the turns of the client, and a list of no turns, end the connection with 1007', async () => {
+  const call = { role: 'model', parts: [{ functionCall: { name: 'lookup_order', args: {} } }] };
+  const output = { role: 'user', parts: [{ functionResponse: { name: 'lookup_order', response: {} } }] };
+  for (const turns of [[call, output], []]) {
+    const { session, closed } = await live({ responseModalities: [Modality.TEXT] });
+    session.sendClientContent({ turns, turnComplete: false });
+    expect(await closed).toMatchObject({ code: 1007, reason: 'Request contains an invalid argument.' });
+  }
+});
+
 test('a first message that is no setup, and a key that nobody knows, end the connection with 1007', async () => {
   for (const message of [
     '{"clientContent":{}}',
