@@ -169,6 +169,17 @@ test.for([
   await session.close();
 });
 
+test('arguments that come in pieces are whole when they read as such, though nobody says that they end', async () => {
+  const { session, scripted, time, inputs } = await asked();
+  begins(scripted, 'mcpr_1', '{}');
+  for (const delta of ['{"q":"de', 'sk"}']) {
+    scripted.connection.say({ type: 'response.mcp_call_arguments.delta', item_id: 'mcpr_1', delta });
+  }
+  await time.settle();
+  expect(inputs).toEqual([{ q: 'desk' }]);
+  await session.close();
+});
+
 test('a request that is whole at once is shown at once, though no second frame comes', async () => {
   const { session, scripted, time, inputs } = await asked();
   begins(scripted, 'mcpr_1', '{"q":"desk"}');

@@ -30,8 +30,11 @@ const HANDLE_REFUSED: ReadonlySet<string> = new Set(['invalid_argument', 'not_fo
  *
  * @throws ParleyError as RealtimeModel.connect.
  * @example
- * const { connection, handle } = await openSuccessor(model, options, { value: old.resumeHandle }, signal);
- * if (!handle) for (const command of history.replay()) connection.send(command);
+ * async function follow(model: RealtimeModel, old: ModelConnection, options: ModelSessionOptions, signal: AbortSignal) {
+ *   const handle = old.resumeHandle === undefined ? null : { value: old.resumeHandle };
+ *   const { connection, by } = await openSuccessor(model, options, handle, signal);
+ *   return { connection, knows: by === 'handle' };
+ * }
  */
 export async function openSuccessor<H extends { value: string }>(
   model: RealtimeModel,

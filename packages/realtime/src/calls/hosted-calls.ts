@@ -71,7 +71,10 @@ export class HostedCalls {
   arguments(itemId: string, json: string, whole: boolean): void {
     const wire = this.#coming.get(itemId)?.wire;
     if (!wire) return;
-    this.#came({ ...wire, arguments: whole ? json : `${text(wire['arguments']) ?? ''}${json}` }, whole);
+    const before = text(wire['arguments']) ?? '';
+    // An empty object was only the place where they stand.
+    const all = whole ? json : `${before === '{}' ? '' : before}${json}`;
+    this.#came({ ...wire, arguments: all }, whole);
   }
 
   /** An answer is over: nothing more comes of its requests. */

@@ -122,9 +122,14 @@ test('a call among the turns of the client, and a list of no turns, end the conn
   const call = { role: 'model', parts: [{ functionCall: { name: 'lookup_order', args: {} } }] };
   const output = { role: 'user', parts: [{ functionResponse: { name: 'lookup_order', response: {} } }] };
   for (const turns of [[call, output], []]) {
-    const { session, closed } = await live({ responseModalities: [Modality.TEXT] });
-    session.sendClientContent({ turns, turnComplete: false });
-    expect(await closed).toMatchObject({ code: 1007, reason: 'Request contains an invalid argument.' });
+    const socket = new WebSocket(
+      `${simulator.url.replace('http', 'ws')}/ws/google.ai.generativelanguage.v1beta.GenerativeService.BidiGenerateContent?key=any`,
+    );
+    await once(socket, 'open');
+    socket.send('{"setup":{"model":"models/gemini-3.8-live"}}');
+    socket.send(JSON.stringify({ clientContent: { turns, turnComplete: false } }));
+    const [event] = (await once(socket, 'close')) as [CloseEvent];
+    expect([event.code, event.reason]).toEqual([1007, 'Request contains an invalid argument.']);
   }
 });
 
