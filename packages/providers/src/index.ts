@@ -15,6 +15,7 @@ export type {
 export { renewing } from './renewing/model.ts';
 export type { RenewalSettings } from './renewing/connection.ts';
 export type { ReconnectSettings } from './renewing/retries.ts';
+export { openSuccessor, type Successor } from './renewing/successor.ts';
 export { History, type HistoryLimits } from './renewing/history.ts';
 // what the environment says of them
 export { PROVIDER_ENVIRONMENT, type ProviderEnvironment, providersFromEnv } from './environment.ts';

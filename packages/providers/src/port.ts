@@ -35,6 +35,8 @@ export interface ModelSessionOptions {
   safety_id?: string | undefined;
   /** A handle of an earlier connection, whose conversation goes on; only where the provider has handles. */
   resume_handle?: string | undefined;
+  /** The last item of that conversation, as this side names it: where the provider names none, the next one stands behind it. */
+  resume_item_id?: string | undefined;
   /** Of a call: how long it may be without its sideband. */
   sideband_ms?: number | undefined;
   /** What only this provider knows, in its own words (for OpenAI fields of `session`): merged over the rest, `tools` after the functions. */
@@ -69,7 +71,9 @@ export interface MediaCounts {
 export interface ModelConnection {
   readonly provider_session_id: string | undefined;
   /**
-   * Performs a command. Throws nothing: a refusal is a `provider.failed` event.
+   * Performs a command. Throws nothing: a refusal is a `provider.failed` event. A tool call of another connection is
+   * told by two `add_item`, its `function_call` and its `function_call_output`; where the provider takes no such items
+   * the adapter tells it in words, and nobody is shown them as the user's.
    * @param event_id the id of its frame, for whoever reads refusals on `owner`; without it the adapter makes one.
    */
   send(command: ModelCommand, event_id?: string): void;
@@ -78,8 +82,6 @@ export interface ModelConnection {
   readonly media: ModelMedia;
   /** The newest handle with which another connection can take the conversation up; where the provider has handles. */
   readonly resumeHandle?: string | undefined;
-  /** How a tool call of another connection is told to it, with its output: as items (`add_item`) or as a text. */
-  readonly callsAre?: 'items' | 'text';
   /** The one listener that is told that the provider is about to end the connection, in so many milliseconds. */
   onGoingAway?(listener: (ms: number) => void): void;
   /** All that the model says, for who has no clients and runs the tools itself. Absent where frames are only made for clients. */

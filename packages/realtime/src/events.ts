@@ -62,6 +62,8 @@ export interface RealtimeEventFields {
     /** Which try this is, from 1. */
     attempt?: number;
     reason?: string;
+    /** The provider took the conversation up by itself: it was given only what it cannot know. */
+    resumed?: true;
     /** Items of the history that the new connection was given. */
     replayed?: number;
   };

@@ -118,6 +118,103 @@ test('a call waits for a yes or a no, said once, and the answer is asked for whe
   await session.close();
 });
 
+/** A request as its first frame says it. */
+function begins(scripted: ScriptedModel, id: string, json: string): void {
+  const item = { ...call, id, type: 'mcp_approval_request', arguments: json };
+  scripted.connection.say({ type: 'conversation.item.added', previous_item_id: null, item });
+}
+
+async function asked() {
+  const { session, scripted, time } = await started(desk, []);
+  const inputs: unknown[] = [];
+  session.on('tool_approval_requested', ({ approvalItem }) => void inputs.push(approvalItem.input));
+  return { session, scripted, time, inputs };
+}
+
+test('nobody is asked before the arguments are there, and then once: as they are written', async () => {
+  const { session, scripted, time, inputs } = await asked();
+  begins(scripted, 'mcpr_1', '');
+  const at = { response_id: 'r1', item_id: 'mcpr_1', output_index: 0 };
+  for (const delta of ['{"q":', '"de', 'sk"']) {
+    scripted.connection.say({ type: 'response.mcp_call_arguments.delta', ...at, delta });
+    await time.pass(1_500);
+  }
+  expect(inputs).toEqual([]);
+  scripted.connection.say({ type: 'response.mcp_call_arguments.done', ...at, arguments: '{"q":"desk"}' });
+  await time.settle();
+  expect(inputs).toEqual([{ q: 'desk' }]);
+  expect(session.history.at(-1)).toMatchObject({ type: 'mcp_approval_request', arguments: '{"q":"desk"}' });
+  scripted.connection.add({ ...call, id: 'mcpr_1', type: 'mcp_approval_request' });
+  await time.pass(10_000);
+  expect(inputs).toHaveLength(1);
+  await session.approve('mcpr_1');
+  await time.settle();
+  expect(answers(scripted)).toMatchObject([{ approval_request_id: 'mcpr_1', approve: true }]);
+  await session.close();
+});
+
+test.for([
+  ['', { q: 'desk' }],
+  ['{}', { q: 'desk' }],
+  ['{"q":"de', { q: 'desk' }],
+] as const)('a request that begins with "%s" is shown as its last frame says it', async ([json, input]) => {
+  const { session, scripted, time, inputs } = await asked();
+  begins(scripted, 'mcpr_1', json);
+  await time.pass(1_000);
+  expect(inputs).toEqual([]);
+  const item = { ...call, id: 'mcpr_1', type: 'mcp_approval_request' };
+  scripted.connection.say({ type: 'response.output_item.done', response_id: 'r1', output_index: 0, item });
+  await time.settle();
+  expect(inputs).toEqual([input]);
+  await session.close();
+});
+
+test('arguments that come in pieces are whole when they read as such, though nobody says that they end', async () => {
+  const { session, scripted, time, inputs } = await asked();
+  begins(scripted, 'mcpr_1', '{}');
+  for (const delta of ['{"q":"de', 'sk"}']) {
+    scripted.connection.say({ type: 'response.mcp_call_arguments.delta', item_id: 'mcpr_1', delta });
+  }
+  await time.settle();
+  expect(inputs).toEqual([{ q: 'desk' }]);
+  await session.close();
+});
+
+test('a request that is whole at once is shown at once, though no second frame comes', async () => {
+  const { session, scripted, time, inputs } = await asked();
+  begins(scripted, 'mcpr_1', '{"q":"desk"}');
+  await time.settle();
+  expect(inputs).toEqual([{ q: 'desk' }]);
+  await session.close();
+});
+
+test('one of which nothing more is heard is shown as it is: when its answer is over, or after two seconds', async () => {
+  const { session, scripted, time, inputs } = await asked();
+  begins(scripted, 'mcpr_1', '{}');
+  scripted.connection.answer('One moment.');
+  await time.settle();
+  expect(inputs).toEqual([{}]);
+  begins(scripted, 'mcpr_2', '');
+  await time.pass(1_900);
+  expect(inputs).toHaveLength(1);
+  await time.pass(200);
+  expect(inputs).toEqual([{}, undefined]);
+  await session.close();
+});
+
+test('one that still waits for its arguments is forgotten with its connection, and counts against the limit', async () => {
+  const { session, scripted, time } = await started(desk, [], { config: { limits: { toolsInFlight: 2 } } });
+  let shown = 0;
+  session.on('tool_approval_requested', () => void (shown += 1));
+  for (const id of ['mcpr_1', 'mcpr_2', 'mcpr_3']) begins(scripted, id, '');
+  await time.settle();
+  expect(answers(scripted)).toMatchObject([{ approval_request_id: 'mcpr_3', approve: false }]);
+  scripted.connection.drop();
+  await time.pass(10_000);
+  expect(shown).toBe(0);
+  await session.close();
+});
+
 test('a yes for always is for this tool of this server', async () => {
   const { session, scripted, time } = await started(desk, []);
   let asked = 0;

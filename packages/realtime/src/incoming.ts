@@ -24,6 +24,8 @@ export interface IncomingOptions {
   sessionChanged(session: Wire): void;
   /** An item of an MCP server that the provider calls by itself. */
   hosted(item: Wire, done: boolean): void;
+  /** Arguments of one: more of them, or all. */
+  hostedArguments(itemId: string, json: string, whole: boolean): void;
   hostedFailed(itemId: string): void;
 }
 
@@ -94,6 +96,10 @@ export class Incoming {
         history.delete(itemId);
         sends.taken(`deleted:${itemId}`);
         return;
+      case 'response.mcp_call_arguments.delta':
+        return this.#options.hostedArguments(itemId, text(event['delta']) ?? '', false);
+      case 'response.mcp_call_arguments.done':
+        return this.#hostedArguments(itemId, text(event['arguments']) ?? '');
       case 'mcp_list_tools.failed':
         return this.#options.hostedFailed(itemId);
       case 'conversation.item.truncated':
@@ -168,6 +174,15 @@ export class Incoming {
       });
       this.#options.hub.emit({ type: 'error', error, source: 'provider' });
     }
+  }
+
+  #hostedArguments(itemId: string, json: string): void {
+    const { history } = this.#options;
+    const item = history.item(itemId);
+    if (item?.type === 'mcp_call' || item?.type === 'mcp_approval_request') {
+      history.put({ id: itemId, type: item.type, arguments: json }, undefined, item.status);
+    }
+    this.#options.hostedArguments(itemId, json, true);
   }
 
   #grow(event: Wire, field: 'text' | 'transcript', role: 'user' | 'assistant'): void {
@@ -248,6 +263,8 @@ const KNOWN: ReadonlySet<string> = new Set([
   'input_audio_buffer.timeout_triggered',
   'input_audio_buffer.dtmf_event_received',
   'rate_limits.updated',
+  'response.mcp_call_arguments.delta',
+  'response.mcp_call_arguments.done',
   'mcp_list_tools.failed',
   'error',
 ]);

@@ -20,12 +20,13 @@ rules:
 otherwise: "You said: {{heard}}"
 `);
 
+/** `text`: the provider takes no items of calls that it did not make. */
 const ROWS = [
   { provider: 'openai', path: '/v1' },
   { provider: 'azure_openai', path: '/openai/v1' },
-  { provider: 'openai_compatible', path: '/v1' },
+  { provider: 'openai_compatible', path: '/v1', text: true },
   { provider: 'xai', path: '/xai/v1' },
-  { provider: 'gemini', path: '' },
+  { provider: 'gemini', path: '', text: true, handles: true },
   { provider: 'openai_live', path: '/v1', seconds: true },
   { provider: 'simulator', path: '/v1' },
 ];
@@ -38,7 +39,7 @@ const weather = tool({
 });
 const agent = new RealtimeAgent({ name: 'desk', instructions: 'Answer in one sentence.', tools: [weather] });
 
-describe.for(ROWS)('$provider', ({ provider, path, seconds }) => {
+describe.for(ROWS)('$provider', ({ provider, path, seconds, text, handles }) => {
   let simulator: Simulator;
   beforeAll(async () => {
     simulator = await startSimulator({ script: SCRIPT, voice: 'coded', pace: 40 });
@@ -48,6 +49,23 @@ describe.for(ROWS)('$provider', ({ provider, path, seconds }) => {
   function run(): Promise<RealtimeSession> {
     const model = createModel(provider, { base_url: `${simulator.url}${path}`, key: 'any' });
     return new RealtimeRunner(agent, { model }).run();
+  }
+
+  /** The next sound of the user cuts the connection, and the next one has to be told the conversation. */
+  async function cut(session: RealtimeSession): Promise<void> {
+    const connected = Promise.withResolvers<void>();
+    session.on('connection', ({ status }) => void (status === 'connected' && connected.resolve()));
+    simulator.faults.add({ when: 'append', kind: 'drop' });
+    if (handles === true) {
+      simulator.faults.add({
+        when: 'connected',
+        kind: 'close',
+        code: 1008,
+        reason: 'Session resumption handle not found.',
+      });
+    }
+    await session.sendAudio(new Uint8Array(4_800));
+    await connected.promise;
   }
 
   async function answered(session: RealtimeSession): Promise<string> {
@@ -69,6 +87,29 @@ describe.for(ROWS)('$provider', ({ provider, path, seconds }) => {
     expect(heard).toBeGreaterThan(4_800);
     const { output_tokens = 0, seconds: billed } = session.usage;
     expect(seconds === true ? billed !== undefined : output_tokens > 0).toBe(true);
+  });
+
+  test('after a cut: the tool and what it returned are told as that, and the history is what it was', async () => {
+    await using session = await run();
+    await session.sendMessage('How is the weather in Rome?');
+    await answered(session);
+    const shown = (): string[] => session.history.map((item) => `${item.itemId} ${item.type} ${textOf(item)}`);
+    const before = shown();
+    const turns: string[] = [];
+    session.on('agent_start', ({ responseId }) => void turns.push(responseId));
+    await cut(session);
+    const items = (): readonly { type: string; role?: string }[] => simulator.sessions().at(-1)?.items() ?? [];
+    await expect.poll(() => JSON.stringify(items())).toContain('It rains in Rome.');
+    await session.sendMessage('Thank you.');
+    expect(await answered(session)).toContain('Thank you.');
+    expect(shown().slice(0, before.length)).toEqual(before);
+    expect(session.history.slice(before.length)).toMatchObject([{ role: 'user' }, { role: 'assistant' }]);
+    expect(turns).toHaveLength(1);
+    const told = items().filter(
+      (item) => (item.role ?? 'user') === 'user' && JSON.stringify(item).includes('"It rains in'),
+    );
+    expect(told).toMatchObject([text === true ? { type: 'message', role: 'user' } : { type: 'function_call_output' }]);
+    expect(items().filter(({ type }) => type === 'function_call')).toHaveLength(text === true ? 0 : 1);
   });
 
   test('a spoken turn: the words of both sides grow, and stand in the history', async () => {

@@ -117,7 +117,7 @@ export class Calls {
   }
 
   #connected({ connection }: ModelCall): void {
-    for (const one of this.#history?.replay(0, connection.callsAre) ?? []) connection.send(one);
+    for (const one of this.#history?.replay() ?? []) connection.send(one);
     this.#options.live(connection.provider_session_id);
   }
 }

@@ -14,8 +14,18 @@ export function itemOf(wire: unknown, param: string): HistoryItem {
   if (wire['type'] === 'function_call_output') {
     return { kind: 'output', id, call_id: textIn(wire, 'call_id') ?? '', output: textIn(wire, 'output') ?? '' };
   }
+  if (wire['type'] === 'function_call') {
+    // Of a conversation that is continued: this host has no other name for it.
+    const call_id = textIn(wire, 'call_id') ?? '';
+    const name = textIn(wire, 'name') ?? '';
+    return { kind: 'call', id, call_id, host_id: call_id, name, arguments: textIn(wire, 'arguments') ?? '' };
+  }
   if (wire['type'] !== 'message') {
-    throw new Refusal('invalid_value', 'an item must be a message or a function_call_output', `${param}.type`);
+    throw new Refusal(
+      'invalid_value',
+      'an item must be a message, a function_call or a function_call_output',
+      `${param}.type`,
+    );
   }
   const parts = listIn(wire, 'content');
   const text = parts

@@ -402,6 +402,20 @@ describe('what fails ends in a clear code', () => {
   });
 });
 
+test('a call of another session is part of the history, with its output', async () => {
+  const session = await call();
+  const add = (item: Record<string, unknown>): void => session.connection.send({ type: 'add_item', item });
+  add({ type: 'function_call', call_id: 'c1', name: 'lookup_order', arguments: '{"order":11}' });
+  add({ type: 'function_call_output', call_id: 'c1', output: '{"ship_day":"Monday"}' });
+  add({ type: 'function_call', call_id: 'c2', name: 'lookup_order', arguments: '{"order":12}' });
+  type(session, 'when does it ship?');
+  await session.event('turn.completed');
+  session.connection.send({ type: 'respond' });
+  await session.event('response.completed');
+  expect(simulator.turns().at(-1)?.roles).toEqual(['system', 'assistant', 'tool', 'user']);
+  expect(session.events.some((one) => one.type === 'provider.failed' || one.type === 'tool.called')).toBe(false);
+});
+
 test('frames that cannot be done are refused by name, and the session goes on', async () => {
   const session = await call();
   frame(session, { type: 'conversation.item.retrieve', item_id: 'item_none', event_id: 'e1' });

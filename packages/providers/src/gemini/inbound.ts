@@ -16,6 +16,8 @@ export interface InboundOptions {
   asked_only: boolean;
   /** Gemini has begun to answer. */
   began: () => void;
+  /** The item behind which the next one stands; null at the beginning of a conversation. */
+  last_item_id: string | null;
 }
 
 /** Calls that wait for their outputs. Gemini goes on when it has all of a message of them. */
@@ -39,11 +41,12 @@ export class Inbound {
   /** What was said of an answer that was cancelled here still comes, until its end. */
   #skipping = false;
   #request: AnswerRequest | null = null;
-  #last_item_id: string | null = null;
+  #last_item_id: string | null;
   #usage: Wire | null = null;
 
   constructor(options: InboundOptions) {
     this.#options = options;
+    this.#last_item_id = options.last_item_id;
   }
 
   /** Whether an answer is under way that the client knows of. */

@@ -12,7 +12,7 @@ import { sessionOf } from '../openai/session-config.ts';
 import type { ModelConfig, ModelConnection, ModelSessionOptions, RealtimeModel } from '../port.ts';
 import { GeminiSocket } from './socket.ts';
 
-// What it did not call itself it takes no output of.
+// What it did not call itself it takes no output of, and a call among the turns of `clientContent` ends the connection.
 const GEMINI: Dialect = { ...OPENAI, provider: 'gemini', callsAre: 'text' };
 const CONNECT_TIMEOUT_MS = 10_000;
 const PATH = '/ws/google.ai.generativelanguage.v1beta.GenerativeService.BidiGenerateContent';

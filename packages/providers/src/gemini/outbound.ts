@@ -129,8 +129,8 @@ export class Outbound {
         if (!this.#options.inbound.cancel()) {
           return this.#refuse(event_id, 'response_cancel_not_active', 'no answer is under way');
         }
-        // Content of the client is what stops Gemini.
-        return this.#send({ clientContent: { turns: [], turnComplete: false } });
+        // Content of the client is what stops Gemini. A list of no turns is refused.
+        return this.#send({ clientContent: { turnComplete: false } });
       case 'output_audio_buffer.clear':
         return;
       default:
@@ -208,8 +208,8 @@ export class Outbound {
     this.#continues = false;
     const instructions = textIn(response, 'instructions');
     if (continues && instructions === undefined) return;
-    const turns = instructions === undefined ? [] : [{ role: 'user', parts: [{ text: instructions }] }];
-    this.#send({ clientContent: { turns, turnComplete: true } });
+    const turns = instructions === undefined ? {} : { turns: [{ role: 'user', parts: [{ text: instructions }] }] };
+    this.#send({ clientContent: { ...turns, turnComplete: true } });
   }
 
   #refuse(event_id: string | undefined, code: string, message: string): void {

@@ -30,6 +30,7 @@ export class GeminiSocket implements FrameSocket {
       detects: speaks && session.turn_detection !== null,
       asked_only: session.responder === 'handler',
       began: () => this.#outbound.began(),
+      last_item_id: session.resume_handle === undefined ? null : (session.resume_item_id ?? null),
     });
     this.#outbound = new Outbound({
       session,

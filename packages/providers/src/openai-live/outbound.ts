@@ -92,17 +92,14 @@ export class Outbound {
     const { settings, inbound } = this.#options;
     if (item['type'] === 'function_call_output') {
       const { call_id, output } = item;
-      return this.#send(
-        { type: 'response.item.create', item: { type: 'function_call_output', call_id, output } },
-        event_id,
-      );
+      this.#send({ type: 'response.item.create', item: { type: 'function_call_output', call_id, output } }, event_id);
+      return inbound.added(item);
     }
     if (item['type'] === 'function_call') {
       const { call_id, name, arguments: input } = item;
-      return this.#send(
-        { type: 'response.item.create', item: { type: 'function_call', call_id, name, arguments: input } },
-        event_id,
-      );
+      const call = { type: 'function_call', call_id, name, arguments: input };
+      this.#send({ type: 'response.item.create', item: call }, event_id);
+      return inbound.added(item);
     }
     const text = listIn(item, 'content')
       .map((part) => textIn(part, 'text') ?? '')

@@ -11,6 +11,7 @@ import { closeError, isRecoverable, providerError, type Redact } from './errors.
 import { Media } from './media.ts';
 import { Responses } from './responses.ts';
 import { CALL_ENDED } from './sideband.ts';
+import { ToldCalls } from './told-calls.ts';
 import { ToolCalls } from './tool-calls.ts';
 import { Turns } from './turns.ts';
 import { decoded, encoded, listIn, numberIn, objectIn, textIn, type Wire, type WireFrame } from './wire.ts';
@@ -75,6 +76,8 @@ export class OpenAIConnection implements ModelConnection {
   readonly #turns: Turns;
   readonly #responses: Responses;
   readonly #calls: ToolCalls;
+  /** Set where the provider takes no items of calls that it did not make. */
+  readonly #told: ToldCalls | null;
   /** Commands by the id of their frame. */
   readonly #sent = new Map<string, string>();
   /** Items that this side added: they are no turns of the user. */
@@ -88,7 +91,8 @@ export class OpenAIConnection implements ModelConnection {
 
   constructor(options: ConnectionOptions) {
     this.#options = options;
-    const { socket, session, clock, redact, call } = options;
+    const { socket, session, clock, redact, call, dialect } = options;
+    this.#told = dialect.callsAre === 'text' ? new ToldCalls() : null;
     this.provider_session_id = textIn(session, 'id');
     const greeting = encoded({ type: 'session.created', event_id: 'event_0', session: publicSession(session) });
     this.media = new Media(socket, session, greeting, (error) => {
@@ -103,7 +107,7 @@ export class OpenAIConnection implements ModelConnection {
       onFrame: (listener) => {
         this.#owner = listener;
       },
-      send: (event) => socket.send(encoded(event)),
+      send: (event) => this.#out(event),
       sendAudio: (audio) => this.media.sendAudio(audio),
     };
     const input = objectIn(objectIn(session, 'audio'), 'input');
@@ -151,11 +155,17 @@ export class OpenAIConnection implements ModelConnection {
     }
     if (creates) call?.asking();
     if (creates && this.#options.socket.open) this.#responses.asked(frame.event_id, command_id);
-    this.#options.socket.send(encoded(frame));
+    this.#out(frame);
   }
 
-  get callsAre(): 'items' | 'text' {
-    return this.#options.dialect.callsAre;
+  #out(frame: Wire): void {
+    const { socket } = this.#options;
+    const told = this.#told?.out(frame);
+    if (!told) return socket.send(encoded(frame));
+    const { answer } = told;
+    // After whoever sends it, as an answer that has come over a wire.
+    if (answer) queueMicrotask(() => this.#received(encoded(answer)));
+    if (told.frame) socket.send(encoded(told.frame));
   }
 
   get resumeHandle(): string | undefined {
@@ -232,8 +242,9 @@ export class OpenAIConnection implements ModelConnection {
     if (this.#owner) {
       const structural = type !== null && STRUCTURAL.has(type);
       const event = whole ?? (structural ? decoded(frame) : null);
-      this.#owner(type, frame, event);
-      if (event && structural) this.#step(event);
+      const told = structural && event ? this.#told?.in(event) : undefined;
+      if (!told || told[0] === event) return this.#own(type, frame, event, structural);
+      for (const one of told) this.#own(one.type, encoded(one), one, true);
       return;
     }
     if (type === null || HIDDEN_TYPES.has(type)) return;
@@ -241,6 +252,12 @@ export class OpenAIConnection implements ModelConnection {
     if (this.#options.call) {
       // The client has a connection of its own.
       if (event) this.#step(event);
+      return;
+    }
+    const told = event ? this.#told?.in(event) : undefined;
+    if (told && told[0] !== event) {
+      // Items of calls, which no client is shown.
+      for (const one of told) this.#view.of(frame, one);
       return;
     }
     if (!event) {
@@ -252,6 +269,11 @@ export class OpenAIConnection implements ModelConnection {
     const shown = ours ? null : this.#view.of(frame, event);
     if (shown) this.media.deliver(shown);
     this.#step(event);
+  }
+
+  #own(type: string | null, frame: Buffer, event: WireFrame | null, structural: boolean): void {
+    this.#owner?.(type, frame, event);
+    if (event && structural) this.#step(event);
   }
 
   #step(event: WireFrame): void {

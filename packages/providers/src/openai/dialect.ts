@@ -14,7 +14,7 @@ export interface Dialect {
   readonly session?: (session: Wire) => Wire;
   /**
    * How it is told a tool call of another connection, with its output: as the two items that they are, or as a text
-   * where it takes no items that it did not make.
+   * where it takes no calls that it did not make (`told-calls.ts`).
    */
   readonly callsAre: 'items' | 'text';
   /** Frames in OpenAI's names over a socket that speaks the provider's. */

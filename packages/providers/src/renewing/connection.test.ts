@@ -165,6 +165,11 @@ test('where the provider has handles, nothing is told twice: the conversation is
     ['user', 'good morning'],
     ['assistant', 'You said: good morning'],
   ]);
+  // What is said now stands behind what the client knows.
+  const added = session.frames
+    .filter(({ type }) => type === 'conversation.item.added')
+    .map(({ text }) => JSON.parse(text) as { previous_item_id: string | null; item: { id: string } });
+  expect(added.map((one) => one.previous_item_id)).toEqual([null, ...added.slice(0, -1).map(({ item }) => item.id)]);
   session.connection.close();
 });
 

@@ -94,8 +94,7 @@ export class RenewingConnection implements ModelConnection {
     // Who comes next is told the history, and what was asked for meanwhile.
     if (this.#state.kind === 'lost') return;
     const orphan = command.type === 'tool_output' && this.#orphans.has(command.call_id);
-    for (const one of orphan ? this.#history.replay(before, this.#current.callsAre) : [command])
-      this.#current.send(one);
+    for (const one of orphan ? this.#history.replay(before) : [command]) this.#current.send(one);
     this.#progress();
   }
 
@@ -193,7 +192,7 @@ export class RenewingConnection implements ModelConnection {
     this.#state = { kind: 'connecting', reason };
     this.#look();
     try {
-      const next = await openSuccessor(this.#model, this.#options, this.#handle, this.#abort.signal);
+      const next = await this.#successor();
       if (this.#abort.signal.aborted) return next.connection.close('not_needed');
       if (this.#lost) return this.#recovered(next);
       void next.connection.closed.then(() => this.#nextLost(next));
@@ -207,6 +206,13 @@ export class RenewingConnection implements ModelConnection {
       this.#state = { kind: 'idle' };
       this.#timer = this.#settings.clock.after(RETRY_MS, () => this.#due(reason));
     }
+  }
+
+  async #successor(): Promise<Successor> {
+    const options = this.#options;
+    const asked = { ...options, resume_item_id: this.media.lastItem };
+    const next = await openSuccessor(this.#model, asked, this.#handle, this.#abort.signal);
+    return { ...next, options };
   }
 
   /** The connection that was to follow ended before its turn came. */
@@ -252,7 +258,7 @@ export class RenewingConnection implements ModelConnection {
 
   async #redial(): Promise<void> {
     try {
-      const next = await openSuccessor(this.#model, this.#options, this.#handle, this.#abort.signal);
+      const next = await this.#successor();
       if (this.#lost) this.#recovered(next);
       else next.connection.close('not_needed');
     } catch (caught) {
@@ -296,7 +302,7 @@ export class RenewingConnection implements ModelConnection {
     // What a handle stands for is known better now; one that was not taken is of no use.
     const known = handle?.value === this.#handle?.value ? this.#handle : handle;
     this.#handle = known;
-    const replay = this.#history.replay(known?.version, connection.callsAre);
+    const replay = this.#history.replay(known?.version);
     this.#adopt(connection);
     // What the client says now goes to it, and what it says to the client.
     const shown = replay.filter((one) => one.type === 'add_text' && one.role !== 'system').length;

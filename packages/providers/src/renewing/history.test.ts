@@ -37,7 +37,7 @@ test('an answer that was cut twice keeps what was heard at first', () => {
   expect(texts(of(agent('One two three four', 'r1'), cut(500), cut(800)))).toEqual(['One two']);
 });
 
-test('a tool and what it returned are told together, as items or as text, and a call without an end is not', () => {
+test('a tool and what it returned are told together, as the items that they are, and a call without an end is not', () => {
   const called = (call_id: string): SessionEvent => {
     const call = { call_id, name: 'lookup', arguments: '{"n":1}', execution_id: 'e1' };
     return { type: 'tool.called', ...call, source: 'model' };
@@ -52,11 +52,36 @@ test('a tool and what it returned are told together, as items or as text, and a 
     duration_ms: 1,
   };
   const history = of(called('c1'), called('c2'), ended);
-  expect(texts(history)).toEqual(['Tool lookup({"n":1}) returned {"day":"Friday"}']);
-  expect(history.replay(0, 'items')).toMatchObject([
+  expect(history.replay()).toMatchObject([
     { type: 'add_item', item: { type: 'function_call', call_id: 'c1', name: 'lookup', arguments: '{"n":1}' } },
     { type: 'add_item', item: { type: 'function_call_output', call_id: 'c1', output: '{"day":"Friday"}' } },
   ]);
+});
+
+test('a call that is told to a connection is part of it, as one that the model made', () => {
+  const history = of();
+  const call = { call_id: 'c1', name: 'lookup', arguments: '{}' };
+  history.command({ type: 'add_item', item: { id: 'i1', type: 'function_call', ...call } });
+  expect(history.replay()).toEqual([]);
+  history.command({ type: 'add_item', item: { id: 'i2', type: 'function_call_output', call_id: 'c1', output: '7' } });
+  expect(history.replay()).toMatchObject([
+    { item: { type: 'function_call', ...call } },
+    { item: { type: 'function_call_output', call_id: 'c1', output: '7' } },
+  ]);
+});
+
+test('an output that is too long is cut, and does not push itself out', () => {
+  const history = new History({ entries_max: 10, chars_max: 100 });
+  history.event({
+    type: 'tool.called',
+    call_id: 'c1',
+    name: 'page',
+    arguments: '{}',
+    execution_id: 'e',
+    source: 'model',
+  });
+  history.command({ type: 'tool_output', call_id: 'c1', output: 'x'.repeat(1_000) });
+  expect(history.replay()).toMatchObject([{}, { item: { output: 'x'.repeat(94) } }]);
 });
 
 test('what came after a version is told alone', () => {

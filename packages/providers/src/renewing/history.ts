@@ -31,14 +31,25 @@ interface Call {
   arguments: string;
 }
 
+interface Returned extends Call {
+  type: 'returned';
+  output: string;
+}
+
 interface Entry {
   /** Its number: those of later entries are greater. */
   n: number;
-  line: Line;
-  /** A tool and what it returned, of which `line` is the text. */
-  returned?: Call & { output: string };
-  /** Of an answer: what it said as a whole, and what may still be found not to have been heard. */
-  answer?: { response_id: string; item_id: string | undefined; text: string; audio_ms: number };
+  /** What was said, or a tool and what it returned. */
+  what: Line | Returned;
+  answer: Answer | undefined;
+}
+
+/** What an answer said as a whole: it may still be found that not all of it was heard. */
+interface Answer {
+  response_id: string;
+  item_id: string | undefined;
+  text: string;
+  audio_ms: number;
 }
 
 /** A conversation as text, within bounds: what a new connection to a model is told of the one before it. */
@@ -59,19 +70,16 @@ export class History {
   /**
    * The commands that tell it to a new connection, in order.
    * @param after only what came after this version.
-   * @param callsAre how the connection is told of tools.
    */
-  replay(after = 0, callsAre: 'items' | 'text' = 'text'): Told[] {
-    return this.#entries
-      .filter(({ n, line }) => n > after && line.text !== '')
-      .flatMap((entry) => told(entry, callsAre));
+  replay(after = 0): Told[] {
+    return this.#entries.filter(({ n }) => n > after).flatMap(({ what }) => told(what));
   }
 
   /** An event of a connection, or an entry of a session's log. */
   event(event: ModelEvent | SessionEvent): void {
     switch (event.type) {
       case 'turn.completed':
-        this.#add('user', event.text);
+        this.#said('user', event.text);
         break;
       case 'response.completed':
         this.#answered(event);
@@ -98,70 +106,88 @@ export class History {
 
   /** A command on its way to a connection. */
   command(command: ModelCommand): void {
-    if (command.type === 'add_text') this.#add(command.role, command.text);
+    if (command.type === 'add_text') this.#said(command.role, command.text);
+    else if (command.type === 'add_item') this.#item(command.item);
     else if (command.type === 'tool_output') this.#returned(command.call_id, command.output);
     else if (command.type === 'truncate') this.#heard(({ item_id }) => item_id === command.item_id, command.audio_ms);
   }
 
   #answered({ response_id, item_id, text, audio_ms }: ModelEvent & { type: 'response.completed' }): void {
-    this.#add('assistant', text, { answer: { response_id, item_id, text, audio_ms } });
+    this.#said('assistant', text, { response_id, item_id, text, audio_ms });
     const played_ms = this.#cut.get(response_id);
     this.#cut.delete(response_id);
     if (played_ms !== undefined) this.#heard((answer) => answer.response_id === response_id, played_ms);
   }
 
-  #called(call: Call): void {
+  /** A call of another connection, or what it returned. */
+  #item(item: Record<string, unknown>): void {
+    const text = (key: string): string => (typeof item[key] === 'string' ? item[key] : '');
+    const call_id = text('call_id');
+    if (item['type'] === 'function_call') this.#called({ call_id, name: text('name'), arguments: text('arguments') });
+    else if (item['type'] === 'function_call_output') this.#returned(call_id, text('output'));
+  }
+
+  #called({ call_id, name, arguments: input }: Call): void {
     if (this.#calls.size >= CALLS_MAX) {
       const [oldest] = this.#calls.keys();
       if (oldest !== undefined) this.#calls.delete(oldest);
     }
-    this.#calls.set(call.call_id, call);
+    this.#calls.set(call_id, { call_id, name, arguments: input });
   }
 
   /** A call and its output are one entry, so that neither half is ever told alone. */
-  #returned(call_id: string, output: string): void {
+  #returned(call_id: string, whole: string): void {
     const call = this.#calls.get(call_id);
     if (!call) return;
     this.#calls.delete(call_id);
-    const { name, arguments: input } = call;
-    const returned = { call_id, name, arguments: input, output };
-    this.#add('system', `Tool ${name}(${input}) returned ${output}`, { returned });
+    const room = this.#limits.chars_max - call.name.length - call.arguments.length;
+    this.#add({ type: 'returned', ...call, output: whole.slice(0, Math.max(0, room)) });
   }
 
-  #add(role: Line['role'], whole: string, more: Pick<Entry, 'answer' | 'returned'> = {}): void {
+  #said(role: Line['role'], whole: string, answer?: Answer): void {
     if (whole === '') return;
+    this.#add({ type: 'add_text', role, text: whole.slice(0, this.#limits.chars_max) }, answer);
+  }
+
+  #add(what: Line | Returned, answer?: Answer): void {
     const { entries_max, chars_max } = this.#limits;
-    const line: Line = { type: 'add_text', role, text: whole.slice(0, chars_max) };
     this.version += 1;
-    this.#entries.push({ n: this.version, line, ...more });
-    this.#chars += line.text.length;
-    while (this.#entries.length > entries_max || this.#chars > chars_max) {
-      this.#chars -= this.#entries.shift()?.line.text.length ?? 0;
+    this.#entries.push({ n: this.version, what, answer });
+    this.#chars += lengthOf(what);
+    while (this.#entries.length > entries_max || (this.#chars > chars_max && this.#entries.length > 1)) {
+      const [oldest] = this.#entries.splice(0, 1);
+      if (oldest) this.#chars -= lengthOf(oldest.what);
     }
   }
 
   /** The user did not hear all of it, so the model did not say all of it. Which is known first depends on the pace. */
-  #heard(of: (answer: NonNullable<Entry['answer']>) => boolean, heard_ms: number): void {
+  #heard(of: (answer: Answer) => boolean, heard_ms: number): void {
     const entry = this.#entries.find(({ answer }) => answer !== undefined && of(answer));
-    if (!entry?.answer) return;
+    if (!entry?.answer || entry.what.type !== 'add_text') return;
     const { text, audio_ms } = entry.answer;
-    const words = heardText(text, heard_ms, audio_ms).slice(0, entry.line.text.length);
-    if (words.length >= entry.line.text.length) return;
-    this.#chars -= entry.line.text.length - words.length;
-    entry.line.text = words;
+    const line = entry.what;
+    const words = heardText(text, heard_ms, audio_ms).slice(0, line.text.length);
+    if (words.length >= line.text.length) return;
+    this.#chars -= line.text.length - words.length;
+    line.text = words;
     this.version += 1;
   }
 }
 
-function told({ line, returned }: Entry, callsAre: 'items' | 'text'): Told[] {
-  if (!returned || callsAre === 'text') return [{ ...line }];
-  const { output, ...call } = returned;
+function lengthOf(what: Line | Returned): number {
+  return what.type === 'add_text' ? what.text.length : what.name.length + what.arguments.length + what.output.length;
+}
+
+/** A tool and what it returned are told as the two items that they are: whoever takes none makes words of them. */
+function told(what: Line | Returned): Told[] {
+  if (what.type === 'add_text') return what.text === '' ? [] : [{ ...what }];
+  const { call_id, name, arguments: input, output } = what;
   const item = (fields: Record<string, unknown>): Told => ({
     type: 'add_item',
     item: { id: newId('item'), ...fields },
   });
   return [
-    item({ type: 'function_call', ...call }),
-    item({ type: 'function_call_output', call_id: call.call_id, output }),
+    item({ type: 'function_call', call_id, name, arguments: input }),
+    item({ type: 'function_call_output', call_id, output }),
   ];
 }

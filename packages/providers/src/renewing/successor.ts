@@ -12,11 +12,11 @@ export interface Handle {
   covers: ReadonlySet<string>;
 }
 
-export interface Successor {
+export interface Successor<H extends { value: string } = Handle> {
   connection: ModelConnection;
   by: 'handle' | 'replay';
-  /** The handle that was taken. */
-  handle: Handle | null;
+  /** The handle that was taken; null: the connection knows nothing of the conversation. */
+  handle: H | null;
   /** What it was told of the session. */
   options: ModelSessionOptions;
 }
@@ -24,13 +24,24 @@ export interface Successor {
 /** Codes with which a provider that would take the same session without a handle refuses a handle. */
 const HANDLE_REFUSED: ReadonlySet<string> = new Set(['invalid_argument', 'not_found', 'failed_precondition']);
 
-/** @throws ParleyError as RealtimeModel.connect. */
-export async function openSuccessor(
+/**
+ * Opens a connection that takes a conversation up by the provider's handle, or, where there is none or it is refused, one
+ * that has to be told it.
+ *
+ * @throws ParleyError as RealtimeModel.connect.
+ * @example
+ * async function follow(model: RealtimeModel, old: ModelConnection, options: ModelSessionOptions, signal: AbortSignal) {
+ *   const handle = old.resumeHandle === undefined ? null : { value: old.resumeHandle };
+ *   const { connection, by } = await openSuccessor(model, options, handle, signal);
+ *   return { connection, knows: by === 'handle' };
+ * }
+ */
+export async function openSuccessor<H extends { value: string }>(
   model: RealtimeModel,
   options: ModelSessionOptions,
-  handle: Handle | null,
+  handle: H | null,
   signal: AbortSignal,
-): Promise<Successor> {
+): Promise<Successor<H>> {
   if (handle) {
     try {
       const connection = await model.connect({ ...options, resume_handle: handle.value, signal });

@@ -40,6 +40,7 @@ export class SwitchMedia implements ModelMedia {
   /** Items that the current connection told of, and those of connections before it. */
   #items = new Set<string>();
   #older = new Set<string>();
+  #lastItem: string | undefined;
 
   constructor(options: SwitchMediaOptions) {
     this.#options = options;
@@ -66,7 +67,13 @@ export class SwitchMedia implements ModelMedia {
 
   /** An item of the current connection. */
   knows(item_id: string): void {
+    if (!this.#items.has(item_id)) this.#lastItem = item_id;
     this.#items = bounded(this.#items.add(item_id));
+  }
+
+  /** The newest item that the client knows. */
+  get lastItem(): string | undefined {
+    return this.#lastItem;
   }
 
   /** Whether only a connection that is gone knew this item. */

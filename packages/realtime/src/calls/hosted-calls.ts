@@ -4,8 +4,11 @@
 // M1  A request is answered once, whoever answers it first.
 // M2  Requests of a connection that is gone are forgotten: the provider has forgotten them too.
 // M3  The model does not speak of a result by itself: it is asked to, once the answer that made the calls is over.
+// M4  Who is asked sees the arguments that the call is made with: a request that comes without them waits for them, but not
+//     for ever.
 
 import { newId, ParleyError, type SessionEvent } from '@parley/core';
+import type { Clock } from '@parley/transport';
 import type { RunContext } from '../context.ts';
 import type { RealtimeEventFields, RealtimeSessionEvent, ToolApprovalItem } from '../events.ts';
 import { isObject, text, type Wire } from '../history/item.ts';
@@ -14,6 +17,7 @@ import type { Roster } from '../roster.ts';
 import type { Approvals, Decision } from './approvals.ts';
 
 export interface HostedCallsOptions {
+  clock: Clock;
   roster: Roster;
   approvals: Approvals;
   /** Requests that wait at a time; one more is refused. */
@@ -27,9 +31,18 @@ export interface HostedCallsOptions {
 
 /** Calls whose end is remembered, so that it is told once. */
 const ENDED_MAX = 256;
+/** So long nothing more is heard of a request before it is shown as it is. */
+const ARGUMENTS_MS = 2_000;
+
+/** A request whose arguments may not be whole. */
+interface Coming {
+  wire: Wire;
+  timer: { cancel(): void };
+}
 
 export class HostedCalls {
   readonly #options: HostedCallsOptions;
+  readonly #coming = new Map<string, Coming>();
   readonly #waiting = new Set<string>();
   readonly #ended = new Set<string>();
   #closed = false;
@@ -43,7 +56,7 @@ export class HostedCalls {
     if (this.#closed) return;
     switch (wire['type']) {
       case 'mcp_approval_request':
-        return this.#asked(wire);
+        return this.#came(wire, done);
       case 'mcp_call':
         if (done) this.#over(wire);
         return;
@@ -52,6 +65,21 @@ export class HostedCalls {
         return;
       default:
     }
+  }
+
+  /** Arguments of a request: more of them, or all. */
+  arguments(itemId: string, json: string, whole: boolean): void {
+    const wire = this.#coming.get(itemId)?.wire;
+    if (!wire) return;
+    const before = text(wire['arguments']) ?? '';
+    // An empty object was only the place where they stand.
+    const all = whole ? json : `${before === '{}' ? '' : before}${json}`;
+    this.#came({ ...wire, arguments: all }, whole);
+  }
+
+  /** An answer is over: nothing more comes of its requests. */
+  answered(): void {
+    for (const { wire } of [...this.#coming.values()]) this.#came(wire, true);
   }
 
   /** The provider could not get the tools of a server. */
@@ -64,18 +92,41 @@ export class HostedCalls {
 
   /** The connection is gone (M2). */
   lost(): void {
+    this.#forgetComing();
     for (const id of this.#waiting) this.#options.approvals.forget(id);
     this.#waiting.clear();
   }
 
   close(): void {
     this.#closed = true;
+    this.#forgetComing();
+  }
+
+  #forgetComing(): void {
+    for (const { timer } of this.#coming.values()) timer.cancel();
+    this.#coming.clear();
+  }
+
+  /** A request, or more of it (M4). `done`: there is no more. */
+  #came(wire: Wire, done: boolean): void {
+    const id = text(wire['id']);
+    if (id === undefined || this.#waiting.has(id) || this.#ended.has(id)) return;
+    const known = this.#coming.get(id);
+    known?.timer.cancel();
+    this.#coming.delete(id);
+    // A later frame may say less.
+    const said = Object.entries(wire).filter(([, value]) => value !== '' && value !== null);
+    const request = { ...known?.wire, ...Object.fromEntries(said) };
+    const { clock, limit } = this.#options;
+    const full = this.#waiting.size + this.#coming.size >= limit;
+    if (done || full || isWhole(text(request['arguments']) ?? '')) return this.#asked(request);
+    this.#coming.set(id, { wire: request, timer: clock.after(ARGUMENTS_MS, () => this.#came(request, true)) });
   }
 
   #asked(wire: Wire): void {
     const id = text(wire['id']);
     const { roster, approvals, limit } = this.#options;
-    if (id === undefined || this.#waiting.has(id) || this.#ended.has(id)) return;
+    if (id === undefined) return;
     const { agent, hosted } = roster.current;
     const serverLabel = text(wire['server_label']) ?? '';
     const request: ToolApprovalItem = {
@@ -88,7 +139,7 @@ export class HostedCalls {
       serverLabel,
     };
     this.#waiting.add(id);
-    if (this.#waiting.size > limit) {
+    if (this.#waiting.size + this.#coming.size > limit) {
       return this.#answer(id, { approved: false, message: `no more than ${limit} calls may wait` });
     }
     approvals.expect(id, `${serverLabel}.${request.name}`, (decision) => this.#answer(id, decision));
@@ -181,4 +232,10 @@ function parsed(json: string): unknown {
     // The text itself stands beside it.
     return undefined;
   }
+}
+
+/** Whether these are surely all arguments: an object that says something. An empty one may be where they will stand. */
+function isWhole(json: string): boolean {
+  const input = parsed(json);
+  return isObject(input) && Object.keys(input).length > 0;
 }

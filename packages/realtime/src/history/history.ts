@@ -86,6 +86,12 @@ export class History {
     return link?.value.item ? this.#show(link) : undefined;
   }
 
+  /** Whether an item is a message of this side. */
+  isOwn(itemId: string): boolean {
+    const item = this.#order.get(itemId)?.value.item;
+    return item?.type === 'message' && item.role !== 'assistant';
+  }
+
   /** The item of a call. */
   call(callId: string): RealtimeItem | undefined {
     const link = this.#calls.get(callId);

@@ -213,6 +213,22 @@ describe('a renewal', () => {
     expect(session.history[1]).toMatchObject({ status: 'completed', content: [{ transcript: 'A long story.' }] });
   });
 
+  test('is of the agent that speaks by then, whoever spoke when it was begun', async () => {
+    const { session, scripted, time } = await run(desk, [{ say: 'A long story.', hold: true }]);
+    await time.pass(HOUR - 3 * 60_000);
+    await session.sendMessage('tell me');
+    await time.pass(90_000);
+    expect(scripted.connections).toHaveLength(2);
+    const changed = session.updateAgent(new RealtimeAgent({ name: 'billing', instructions: 'You do billing.' }));
+    await time.settle();
+    await changed;
+    scripted.connections[0]?.finish();
+    await time.pass(10_000);
+    expect(scripted.connections.map(({ open: one }) => one)).toEqual([false, false, true]);
+    expect(scripted.connection.session).toMatchObject({ instructions: 'You do billing.' });
+    expect(scripted.connection.conversation).toHaveLength(2);
+  });
+
   test('that fails is tried again, and the drop at the end is mended like any other', async () => {
     const { scripted, time, of } = await run(desk, ['Hello.']);
     await time.pass(HOUR - 2 * 60_000 - 1_000);

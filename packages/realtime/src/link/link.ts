@@ -4,14 +4,25 @@
 // K1  One connection is listened to at a time; what an older one still says is not heard.
 // K2  A new connection is told the conversation before anything else is sent on it.
 // K3  A renewal has the new connection before it lets the old one go.
+// K4  Where the provider has the conversation by a handle, it is told only what the handle does not stand for; a handle
+//     that is refused costs one more connection, which is told everything.
 
 import { type ModelCommand, type ModelEvent, ParleyError } from '@parley/core';
-import type { ModelClosed, ModelConnection, ModelOwner, ModelSessionOptions, RealtimeModel } from '@parley/providers';
+import {
+  type ModelClosed,
+  type ModelConnection,
+  type ModelOwner,
+  type ModelSessionOptions,
+  openSuccessor,
+  type RealtimeModel,
+  type Successor,
+} from '@parley/providers';
 import { Backoff, type Clock, systemClock } from '@parley/transport';
 import type { ReplayPlan } from '../history/replay.ts';
 import type { RealtimeEventFields, RealtimeSessionEvent } from '../events.ts';
 import type { ReconnectOptions, RenewalOptions } from '../options.ts';
 import { type Owned, owned } from './owner.ts';
+import type { Handle, Resumption } from './resumption.ts';
 
 export interface LinkOptions {
   clock: Clock;
@@ -19,7 +30,11 @@ export interface LinkOptions {
   model(): Promise<RealtimeModel>;
   /** What the model is told at the beginning of each connection. */
   terms(model: RealtimeModel): Omit<ModelSessionOptions, 'signal'>;
-  plan(): ReplayPlan;
+  /** What a connection is told: everything, or these items and nothing else. */
+  plan(only: ReadonlySet<string> | null): ReplayPlan;
+  resumption: Resumption;
+  /** The last item of the history that is not among these. */
+  lastBut(items: ReadonlySet<string>): string | undefined;
   /** Whether nobody speaks, nothing is asked for and nothing is heard: a connection may be replaced. */
   quiet(): boolean;
   reconnect: ReconnectOptions | false;
@@ -35,6 +50,8 @@ export interface LinkOptions {
 
 const LEAD_MS = 2 * 60_000;
 const RENEW_AGAIN_MS = 5_000;
+
+type Next = Successor<Handle>;
 
 interface Live {
   connection: ModelConnection;
@@ -53,11 +70,13 @@ export class ModelLink {
   readonly #stop = new AbortController();
   #model: RealtimeModel | null = null;
   #live: Live | null = null;
-  #next: ModelConnection | null = null;
+  #next: Next | null = null;
   #renewal: { cancel(): void } | null = null;
   #attempts = 0;
   #begun = false;
   #renewing = false;
+  /** The session was changed since a connection that is not there yet was told what it is. */
+  #changed = false;
 
   constructor(options: LinkOptions) {
     this.#options = options;
@@ -92,10 +111,13 @@ export class ModelLink {
   }
 
   send(command: ModelCommand, eventId?: string): void {
+    this.#look();
+    if (command.type === 'update') this.#changed = true;
     this.#live?.send(command, eventId);
   }
 
   sendEvent(event: Record<string, unknown> & { type: string }): void {
+    this.#look();
     this.#live?.owner.send(event);
   }
 
@@ -114,9 +136,15 @@ export class ModelLink {
   /** Something may have come to its end: a connection that waits takes over when all is quiet. */
   settle(): void {
     if (!this.#next || !this.#live || !this.#options.quiet()) return;
+    this.#look();
     const next = this.#next;
     const old = this.#live.connection;
     this.#next = null;
+    if (this.#changed || next.handle !== this.#options.resumption.handle) {
+      // A newer handle knows what was said since as it was said, and not as text.
+      next.connection.close('outdated');
+      return this.#prepare();
+    }
     this.#attach(next, true);
     old.close('renewed');
   }
@@ -124,7 +152,7 @@ export class ModelLink {
   close(reason: string): void {
     this.#stop.abort(new ParleyError('cancelled', 'the session was closed'));
     this.#renewal?.cancel();
-    this.#next?.close(reason);
+    this.#next?.connection.close(reason);
     this.#next = null;
     const live = this.#live;
     this.#live = null;
@@ -135,8 +163,8 @@ export class ModelLink {
   async #begin(): Promise<void> {
     this.#begun = true;
     this.#tell({ status: 'connecting', attempt: 1 });
-    const connection = await this.#dial();
-    if (connection) this.#attach(connection, false);
+    const next = await this.#dial();
+    if (next) this.#attach(next, false);
   }
 
   async #again(): Promise<void> {
@@ -148,8 +176,8 @@ export class ModelLink {
       if (this.#stop.signal.aborted) return;
       this.#tell({ status: 'reconnecting', attempt: this.#attempts });
       try {
-        const connection = await this.#dial();
-        if (connection) this.#attach(connection, false);
+        const next = await this.#dial();
+        if (next) this.#attach(next, false);
         return;
       } catch (thrown) {
         const error = ParleyError.from(thrown);
@@ -159,19 +187,30 @@ export class ModelLink {
   }
 
   /** null when the session was closed meanwhile. */
-  async #dial(): Promise<ModelConnection | null> {
+  async #dial(): Promise<Next | null> {
+    const { resumption } = this.#options;
     const model = await this.#options.model();
     this.#model = model;
-    const connection = await model.connect({ ...this.#options.terms(model), signal: this.#stop.signal });
-    if (!this.#stop.signal.aborted) return connection;
-    connection.close('closed');
-    return null;
+    this.#look();
+    const { handle } = resumption;
+    this.#changed = false;
+    const last = handle ? this.#options.lastBut(resumption.since) : undefined;
+    const options = { ...this.#options.terms(model), resume_item_id: last };
+    const next = await openSuccessor(model, options, handle, this.#stop.signal);
+    if (handle && !next.handle) resumption.refused(handle);
+    if (!this.#stop.signal.aborted && !this.#changed) return next;
+    next.connection.close('outdated');
+    return this.#stop.signal.aborted ? null : this.#dial();
   }
 
-  #attach(connection: ModelConnection, renewed: boolean): void {
-    const { clock } = this.#options;
+  #look(): void {
+    if (this.#live) this.#options.resumption.look(this.#live.connection);
+  }
+
+  #attach({ connection, handle }: Next, renewed: boolean): void {
+    const { clock, resumption } = this.#options;
     const { owner, send, show } = owned(connection);
-    const plan = this.#options.plan();
+    const plan = this.#options.plan(handle && resumption.since);
     const live: Live = {
       connection,
       owner,
@@ -183,10 +222,15 @@ export class ModelLink {
     this.#live = live;
     this.#attempts = 0;
     owner.onFrame((type, frame, event) => {
-      if (this.#live === live) this.#options.frame(type, frame, event);
+      if (this.#live !== live) return;
+      // Nothing that a handle stands for comes in a frame that nobody decoded.
+      if (event) resumption.look(connection);
+      this.#options.frame(type, frame, event);
     });
     connection.onEvent((event) => {
       if (this.#live !== live) return;
+      resumption.look(connection);
+      if (event.type === 'response.started') resumption.answers();
       show(event);
       this.#options.event(event);
     });
@@ -200,16 +244,21 @@ export class ModelLink {
     });
     for (const item of plan.items) send({ type: 'add_item', item });
     this.#schedule(owner);
-    this.#tell({ status: 'connected', ...(plan.items.length === 0 ? {} : { replayed: plan.itemIds.length }) });
+    this.#tell({
+      status: 'connected',
+      ...(handle ? { resumed: true } : {}),
+      ...(plan.items.length === 0 ? {} : { replayed: plan.itemIds.length }),
+    });
     this.#options.connected(connection, owner, renewed);
     this.#first.resolve();
   }
 
   #ended(live: Live, closed: ModelClosed): void {
     if (this.#live !== live) return;
+    this.#look();
     this.#live = null;
     this.#renewal?.cancel();
-    this.#next?.close('replaced');
+    this.#next?.connection.close('replaced');
     this.#next = null;
     this.#backoff.lived(this.#options.clock.now() - live.sinceMs);
     const again = closed.recoverable && this.#options.reconnect !== false && !this.#stop.signal.aborted;
@@ -234,17 +283,21 @@ export class ModelLink {
 
   #renew(): void {
     this.#tell({ status: 'renewing' });
+    this.#prepare();
+  }
+
+  #prepare(): void {
     this.#renewing = true;
     const old = this.#live;
     this.#dial().then(
-      (connection) => {
+      (next) => {
         this.#renewing = false;
-        if (!connection) return;
-        if (this.#live !== old || !old) return connection.close('replaced');
-        this.#next = connection;
-        connection.closed.then(
+        if (!next) return;
+        if (this.#live !== old || !old) return next.connection.close('replaced');
+        this.#next = next;
+        next.connection.closed.then(
           () => {
-            if (this.#next === connection) this.#next = null;
+            if (this.#next === next) this.#next = null;
           },
           () => {},
         );

@@ -61,11 +61,9 @@ export function owned(connection: ModelConnection): Owned {
   };
 }
 
-/** An item in the commands that every adapter knows: its words, or the output of its call. */
+/** An item in the commands that every adapter knows: its words, or half of a call that another connection made. */
 function plainOf(item: Wire): ModelCommand[] {
-  if (item['type'] === 'function_call_output') {
-    return [{ type: 'tool_output', call_id: text(item['call_id']) ?? '', output: text(item['output']) ?? '' }];
-  }
+  if (item['type'] === 'function_call' || item['type'] === 'function_call_output') return [{ type: 'add_item', item }];
   const { role, content } = item;
   if (item['type'] !== 'message' || (role !== 'user' && role !== 'assistant' && role !== 'system')) return [];
   const words = (Array.isArray(content) ? content : [])

@@ -47,12 +47,13 @@ export class Effects {
   }
 
   #send(command: Extract<PerformedEffect, { kind: 'provider.send' }>['command']): void {
-    const { calls, history, inputs, link } = this.#parts;
+    const { calls, history, inputs, link, resumption } = this.#parts;
     switch (command.type) {
       case 'tool_output': {
         const output = calls.takeText(command.call_id, command.output);
         const item = history.call(command.call_id);
         history.output(command.call_id, output);
+        if (item) resumption.came(item.itemId, true);
         // The connection that the call came on is gone: the pair is told to the one that is here.
         if (link.takeOpenCall(command.call_id) && item?.type === 'function_call') {
           for (const wire of callPair(item, output)) link.send({ type: 'add_item', item: wire });

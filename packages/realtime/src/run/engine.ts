@@ -8,7 +8,7 @@ import { Calls } from '../calls/calls.ts';
 import { HostedCalls } from '../calls/hosted-calls.ts';
 import type { ClosedReason } from '../events.ts';
 import { OutputWatch } from '../guard/output-watch.ts';
-import { isObject } from '../history/item.ts';
+import { isObject, type RealtimeItem } from '../history/item.ts';
 import { replayPlan } from '../history/replay.ts';
 import { Incoming } from '../incoming.ts';
 import { Interruptions } from '../interruptions.ts';
@@ -84,6 +84,7 @@ export class Engine {
       },
     });
     parts.hosted = new HostedCalls({
+      clock,
       roster: parts.roster,
       approvals: parts.calls.approvals,
       limit: parts.limits.toolsInFlight,
@@ -112,6 +113,7 @@ export class Engine {
       understood: (itemId, words) => parts.trips.speech(itemId, words),
       sessionChanged: (session) => this.#formatOf(session),
       hosted: (item, done) => parts.hosted.item(item, done),
+      hostedArguments: (itemId, json, whole) => parts.hosted.arguments(itemId, json, whole),
       hostedFailed: (itemId) => parts.hosted.listFailed(itemId),
     });
     parts.link = this.#link();
@@ -185,7 +187,7 @@ export class Engine {
 
   #link(): ModelLink {
     const { parts } = this;
-    const { clock, config, hub, history, run, source } = parts;
+    const { clock, config, hub, history, resumption, run, source } = parts;
     return new ModelLink({
       clock,
       model: async () => {
@@ -194,7 +196,10 @@ export class Engine {
         return model;
       },
       terms: (model) => parts.speakers.terms(model),
-      plan: () => replayPlan(history.items, config.replay),
+      plan: (only) =>
+        replayPlan(only ? history.items.filter((item) => isFor(item, only)) : history.items, config.replay),
+      resumption,
+      lastBut: (items) => history.items.findLast(({ itemId }) => !items.has(itemId))?.itemId,
       quiet: () => isQuiet(parts),
       reconnect: config.reconnect ?? {},
       renewal: config.renewal ?? {},
@@ -259,4 +264,9 @@ export class Engine {
     await roster.close();
     this.#over.resolve({ reason, ...(error === undefined ? {} : { error }) });
   }
+}
+
+/** Whether an item is among those; a call that runs always is, because its output will have to be told. */
+function isFor(item: RealtimeItem, only: ReadonlySet<string>): boolean {
+  return only.has(item.itemId) || (item.type === 'function_call' && item.output === null);
 }

@@ -6,7 +6,7 @@ import type { Parts } from './parts.ts';
 
 /** What the model says has happened. */
 export function modelSaid(parts: Parts, event: ModelEvent): void {
-  const { calls, closing, cuts, machine, playback, roster, speakers } = parts;
+  const { calls, closing, cuts, hosted, machine, playback, roster, speakers } = parts;
   if (closing) return;
   switch (event.type) {
     case 'tool.called':
@@ -26,6 +26,7 @@ export function modelSaid(parts: Parts, event: ModelEvent): void {
       return machine.append(event);
     case 'response.completed':
       if (event.audio_ms > 0) speakers.sounded();
+      hosted.answered();
       return machine.append(event);
     default:
       machine.append(event);

@@ -12,6 +12,7 @@ import { History } from '../history/history.ts';
 import type { RealtimeItem } from '../history/item.ts';
 import type { Interruptions } from '../interruptions.ts';
 import type { ModelLink } from '../link/link.ts';
+import { Resumption } from '../link/resumption.ts';
 import { Sends } from '../link/sends.ts';
 import type { Machine } from '../machine.ts';
 import type { Narrator } from '../narrator.ts';
@@ -60,6 +61,7 @@ export interface Base {
   readonly sends: Sends;
   /** What functions of each agent are given: one for a session, because what it says is read when it is asked for. */
   readonly contexts: Map<RealtimeAgent, RunContext>;
+  readonly resumption: Resumption;
   /** Nothing of the session runs any more, or will in a moment. */
   closing: boolean;
 }
@@ -89,7 +91,13 @@ export function baseOf(options: SessionOptions): Base {
     toolOutputs: limits.toolOutputs,
     audioBytes: config.historyStoreAudio === true ? limits.historyAudioBytes : 0,
   };
-  const history: History = new History(bounds, (change) => historyEvents(hub, history, change));
+  const resumption = new Resumption();
+  const history: History = new History(bounds, (change) => {
+    const { kind, itemId } = change;
+    if (kind === 'deleted') resumption.gone(itemId);
+    else if (kind === 'added') resumption.came(itemId, history.isOwn(itemId));
+    historyEvents(hub, history, change);
+  });
   return {
     id: newId('session'),
     clock,
@@ -103,6 +111,7 @@ export function baseOf(options: SessionOptions): Base {
     ),
     hub,
     history,
+    resumption,
     playback: new Playback(clock, playbackTracker),
     sends: new Sends(clock, limits.sendsInFlight, limits.sendTimeoutMs),
     contexts: new Map(),

@@ -15,6 +15,7 @@ const SILENCE = Buffer.alloc(24_000 * 2).toString('base64');
 const BYTES_PER_MS = 48;
 /** How long before its end a session is told of it: ten seconds, and less of a short one. */
 const GO_AWAY_MS = 10_000;
+const NO_CONTENT = ['functionCall', 'functionResponse'];
 const CLIENT_KEYS = ['setup', 'clientContent', 'realtimeInput', 'toolResponse', 'contextUpdate'];
 
 export interface FrontOptions {
@@ -155,10 +156,19 @@ export class GeminiFront implements Dialect {
   }
 
   #content(content: Wire): void {
+    const given = listOf(content['turns']).map(objectOf);
+    const empty = content['turns'] !== undefined && given.length === 0;
+    // Calls have their own messages; told among the turns, they end the connection, as a list without turns does.
+    if (
+      empty ||
+      given.flatMap(({ parts }) => listOf(parts)).some((part) => NO_CONTENT.some((key) => key in objectOf(part)))
+    ) {
+      return this.#refuse('Request contains an invalid argument.');
+    }
     this.#stop();
-    const turns = listOf(content['turns']).map((turn) => ({
-      role: objectOf(turn)['role'] === 'model' ? 'assistant' : 'user',
-      text: listOf(objectOf(turn)['parts'])
+    const turns = given.map(({ role, parts }) => ({
+      role: role === 'model' ? 'assistant' : 'user',
+      text: listOf(parts)
         .map((part) => objectOf(part)['text'])
         .filter((text) => typeof text === 'string')
         .join(''),

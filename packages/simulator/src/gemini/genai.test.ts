@@ -118,6 +118,21 @@ test('a key that is not good ends the connection with a reason', async () => {
   expect(event.reason).toContain('API key not valid');
 });
 
+test('a call among the turns of the client, and a list of no turns, end the connection with 1007', async () => {
+  const call = { role: 'model', parts: [{ functionCall: { name: 'lookup_order', args: {} } }] };
+  const output = { role: 'user', parts: [{ functionResponse: { name: 'lookup_order', response: {} } }] };
+  for (const turns of [[call, output], []]) {
+    const socket = new WebSocket(
+      `${simulator.url.replace('http', 'ws')}/ws/google.ai.generativelanguage.v1beta.GenerativeService.BidiGenerateContent?key=any`,
+    );
+    await once(socket, 'open');
+    socket.send('{"setup":{"model":"models/gemini-3.8-live"}}');
+    socket.send(JSON.stringify({ clientContent: { turns, turnComplete: false } }));
+    const [event] = (await once(socket, 'close')) as [CloseEvent];
+    expect([event.code, event.reason]).toEqual([1007, 'Request contains an invalid argument.']);
+  }
+});
+
 test('a first message that is no setup, and a key that nobody knows, end the connection with 1007', async () => {
   for (const message of [
     '{"clientContent":{}}',
