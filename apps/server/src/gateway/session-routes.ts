@@ -3,7 +3,6 @@
 import {
   type CloseRequest,
   type EventRecord,
-  type IceServer,
   type InjectRequest,
   newId,
   ParleyError,
@@ -16,7 +15,8 @@ import {
   type UpdateRequest,
 } from '@parley/core';
 import type { SessionTokens } from '../access/tokens.ts';
-import { tokenLifeMs } from '../sessions/resource.ts';
+import type { IceServers } from '../ice-servers.ts';
+import { endsByMs, tokenLifeMs } from '../sessions/resource.ts';
 import type { Sessions } from '../sessions/sessions.ts';
 import type { Store } from '../store/store.ts';
 import { fingerprintOf } from './http.ts';
@@ -28,7 +28,7 @@ export interface SessionRouteDeps {
   store: Store;
   tokens: SessionTokens;
   streams: EventStreams;
-  ice_servers: readonly IceServer[];
+  ice: IceServers;
   now: () => number;
 }
 
@@ -36,7 +36,7 @@ const STATUSES = ['starting', 'live', 'closing', 'closed'] as const;
 const EVENTS_PAGE = 500;
 const EVENTS_PAGE_MAX = 1000;
 
-export function sessionRoutes({ sessions, store, tokens, streams, ice_servers, now }: SessionRouteDeps): Route[] {
+export function sessionRoutes({ sessions, store, tokens, streams, ice, now }: SessionRouteDeps): Route[] {
   const started = (resource: SessionResource, declaration: SessionDeclaration): StartResponse => {
     const { session_id, workflow_id, execution_id, target, provider, transport, model, voice, tools, created_at_ms } =
       resource;
@@ -55,7 +55,9 @@ export function sessionRoutes({ sessions, store, tokens, streams, ice_servers, n
       ...(declaration.turn_detection === undefined ? {} : { turn_detection: declaration.turn_detection }),
       tools,
       media: declaration.media,
-      ...(transport === 'webrtc' ? { ice_servers: [...ice_servers] } : {}),
+      ...(transport === 'webrtc'
+        ? { ice_servers: ice.for({ id: session_id, until_ms: endsByMs({ created_at_ms, declaration }) }) }
+        : {}),
       client_token: tokens.issue(session_id, expires_at_ms),
       expires_at_ms,
       urls: {
