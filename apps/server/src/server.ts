@@ -21,6 +21,7 @@ import { doorRoutes } from './gateway/door/routes.ts';
 import { executionRoutes } from './gateway/execution-routes.ts';
 import { healthRoutes } from './gateway/health-routes.ts';
 import { callRoutes } from './gateway/call-routes.ts';
+import { commandRoutes } from './gateway/command-routes.ts';
 import { createHttp } from './gateway/http.ts';
 import { servePages } from './gateway/pages.ts';
 import type { Route } from './gateway/route.ts';
@@ -142,6 +143,7 @@ async function wire(
   const streams = new EventStreams(limits.event_streams_max);
   const routes: Route[] = [
     ...sessionRoutes({ sessions, store, tokens, streams, ice, now }),
+    ...commandRoutes(sessions, store),
     ...turnRoutes(sessions, streams),
     ...callRoutes({ sessions, ice, offer_ms: limits.offer_ms }),
     ...executionRoutes(executions, sessions, streams),
