@@ -78,9 +78,14 @@ test.for(['udp', 'tcp'] as const)('a page calls through the relay over %s', asyn
     const first = await Promise.race([created, new Promise((resolve) => {
       line.addEventListener('connectionstatechange', () => line.connectionState === 'failed' && resolve('failed'));
     })]);
-    const stats = [...(await line.getStats()).values()];
-    const pair = stats.find(({ type, state, nominated }) => type === 'candidate-pair' && nominated && state === 'succeeded');
-    const mine = stats.find(({ id }) => id === pair?.localCandidateId);
+    // Statistics are a moment old; the way that is spoken over is in them soon.
+    let mine;
+    while (first === 'session.created' && mine === undefined) {
+      const stats = await line.getStats();
+      const transport = [...stats.values()].find(({ type }) => type === 'transport');
+      mine = stats.get(stats.get(transport?.selectedCandidatePairId)?.localCandidateId);
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    }
     line.close();
     return { first, kind: mine?.candidateType, over: mine?.relayProtocol };
   })(${JSON.stringify({ ...call, iceServers: session.ice_servers })})`);
