@@ -23,13 +23,32 @@ type SessionFilter struct {
 	Cursor string
 }
 
+// RequestOption says more of one request.
+type RequestOption func(*exchange)
+
+// WithIdempotencyKey makes all requests of one kind with the same key one request: after a lost answer it is sent again,
+// and what it asks for is done once. The error is already_exists when the key was used for another request.
+//
+//	said, err := client.Sessions.Say(ctx, id, "Welcome.", parley.WithIdempotencyKey("welcome-"+id))
+func WithIdempotencyKey(key string) RequestOption {
+	return func(call *exchange) { call.header = map[string]string{"Idempotency-Key": key} }
+}
+
+// with is the request as the options say.
+func (call exchange) with(options []RequestOption) exchange {
+	for _, option := range options {
+		option(&call)
+	}
+	return call
+}
+
 // Start starts a session of target (agent.session). The error is not_found when no agent declares it,
 // failed_precondition or invalid_argument when the request asks for another provider or transport than declared, or
 // resource_exhausted at a limit.
-func (s *SessionsClient) Start(ctx context.Context, target string, request contract.StartRequest) (contract.StartResponse, error) {
+func (s *SessionsClient) Start(ctx context.Context, target string, request contract.StartRequest, options ...RequestOption) (contract.StartResponse, error) {
 	return post[contract.StartResponse](ctx, s.client, exchange{
 		path: "/api/v1/sessions/" + url.PathEscape(target) + "/start", body: request,
-	})
+	}.with(options))
 }
 
 // List is one page of sessions, newest first.
@@ -73,31 +92,33 @@ func (s *SessionsClient) Close(ctx context.Context, id, reason string) (contract
 }
 
 // Say has the provider speak words; it returns when they were heard or cut.
-func (s *SessionsClient) Say(ctx context.Context, id, words string) (contract.SayResponse, error) {
+func (s *SessionsClient) Say(ctx context.Context, id, words string, options ...RequestOption) (contract.SayResponse, error) {
 	return post[contract.SayResponse](ctx, s.client, exchange{
 		path: sessionPath(id) + "/say", body: contract.SayRequest{Text: words}, timeout: sayTimeout,
-	})
+	}.with(options))
 }
 
 // Inject puts text into the conversation without speaking it; respond asks for an answer to it.
-func (s *SessionsClient) Inject(ctx context.Context, id, words string, respond bool) error {
+func (s *SessionsClient) Inject(ctx context.Context, id, words string, respond bool, options ...RequestOption) error {
 	_, err := post[any](ctx, s.client, exchange{
 		path: sessionPath(id) + "/inject", body: contract.InjectRequest{Text: words, Respond: &respond},
-	})
+	}.with(options))
 	return err
 }
 
 // Update changes what the model is told, from the next answer on.
-func (s *SessionsClient) Update(ctx context.Context, id string, change contract.UpdateRequest) (contract.SessionResource, error) {
-	return post[contract.SessionResource](ctx, s.client, exchange{path: sessionPath(id) + "/update", body: change})
+func (s *SessionsClient) Update(ctx context.Context, id string, change contract.UpdateRequest, options ...RequestOption) (contract.SessionResource, error) {
+	return post[contract.SessionResource](ctx, s.client, exchange{
+		path: sessionPath(id) + "/update", body: change,
+	}.with(options))
 }
 
 // Tool calls a tool of the session, as its model could: the allowlist holds. It returns the execution once it ended,
 // whatever its Status. The error is permission_denied for a tool that is not of this session.
-func (s *SessionsClient) Tool(ctx context.Context, id, tool string, call contract.ToolRequest) (contract.ExecutionResource, error) {
+func (s *SessionsClient) Tool(ctx context.Context, id, tool string, call contract.ToolRequest, options ...RequestOption) (contract.ExecutionResource, error) {
 	return post[contract.ExecutionResource](ctx, s.client, exchange{
 		path: sessionPath(id) + "/tools/" + url.PathEscape(tool), body: call, timeout: callTimeout,
-	})
+	}.with(options))
 }
 
 // Events is one page of the log after entry `after`; a limit of 0 is the server's.

@@ -6,10 +6,13 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/parley-dev/parley/packages/go/contract"
 )
 
 func clientOf(t *testing.T, handler http.HandlerFunc) *Client {
@@ -67,6 +70,60 @@ func TestOnlyWhatMayBeRepeatedIsRepeated(t *testing.T) {
 	execution, err := client.Executions.Execute(t.Context(), "a.b", nil, ExecuteOptions{IdempotencyKey: "once"})
 	if err != nil || execution.ExecutionID != "exec_1" || asked.Load() != 2 {
 		t.Errorf("asked %d times, got %v", asked.Load(), err)
+	}
+}
+
+func TestWhatASessionIsAskedUnderAKeyIsAskedAgainUnderIt(t *testing.T) {
+	sent := make(chan string, 4)
+	client := clientOf(t, func(w http.ResponseWriter, r *http.Request) {
+		sent <- r.Header.Get("Idempotency-Key")
+		if len(sent) == 1 {
+			w.WriteHeader(503)
+			return
+		}
+		fmt.Fprint(w, `{}`)
+	})
+	keys := func() (all []string) {
+		for len(sent) > 0 {
+			all = append(all, <-sent)
+		}
+		return all
+	}
+	ctx, key := t.Context(), WithIdempotencyKey("once")
+	for name, ask := range map[string]func(options ...RequestOption) error{
+		"start": func(options ...RequestOption) error {
+			_, err := client.Sessions.Start(ctx, "support.voice", contract.StartRequest{}, options...)
+			return err
+		},
+		"say": func(options ...RequestOption) error {
+			_, err := client.Sessions.Say(ctx, "sess_1", "Welcome.", options...)
+			return err
+		},
+		"inject": func(options ...RequestOption) error {
+			return client.Sessions.Inject(ctx, "sess_1", "late", false, options...)
+		},
+		"update": func(options ...RequestOption) error {
+			_, err := client.Sessions.Update(ctx, "sess_1", contract.UpdateRequest{}, options...)
+			return err
+		},
+		"tool": func(options ...RequestOption) error {
+			_, err := client.Sessions.Tool(ctx, "sess_1", "find", contract.ToolRequest{}, options...)
+			return err
+		},
+		"turn": func(options ...RequestOption) error {
+			_, err := client.Sessions.Turn(ctx, "sess_1", contract.TurnRequest{}, options...)
+			return err
+		},
+	} {
+		err := ask(key)
+		if under := keys(); err != nil || !slices.Equal(under, []string{"once", "once"}) {
+			t.Errorf("%s: sent %q, got %v", name, under, err)
+		}
+		var failure *Error
+		err = ask()
+		if under := keys(); !errors.As(err, &failure) || failure.Code != "unavailable" || !slices.Equal(under, []string{""}) {
+			t.Errorf("%s without a key: sent %q, got %v", name, under, err)
+		}
 	}
 }
 

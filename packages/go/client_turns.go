@@ -15,10 +15,10 @@ const turnTimeout = 130 * time.Second
 // Turn says a whole turn and returns the answer to it: for sessions that are declared with audio_turns. SoundTurn makes a
 // turn of a file. Cancelling ctx ends the answer at the provider. The error is aborted while another turn is answered,
 // failed_precondition for a session of another transport, deadline_exceeded, or what the provider failed with.
-func (s *SessionsClient) Turn(ctx context.Context, id string, turn contract.TurnRequest) (contract.TurnResponse, error) {
+func (s *SessionsClient) Turn(ctx context.Context, id string, turn contract.TurnRequest, options ...RequestOption) (contract.TurnResponse, error) {
 	return post[contract.TurnResponse](ctx, s.client, exchange{
 		path: sessionPath(id) + "/turns", body: turn, timeout: turnTimeout,
-	})
+	}.with(options))
 }
 
 // SoundTurn is a turn of sound: a WAV file, or Opus in an Ogg file. The error is invalid_argument for anything else.

@@ -47,11 +47,33 @@ test.each([
   { PARLEY_ICE_SERVERS: '{"urls":[]}' },
   { PARLEY_ICE_SERVERS: '[{"urls":"http://s.example"}]' },
   { PARLEY_ICE_SERVERS: '[{"urls":"turn:t.example","username":"u"}]' },
+  { PARLEY_ICE_SERVERS: '[{"urls":"turn:t.example","secret":"short"}]' },
+  { PARLEY_ICE_SERVERS: '[{"urls":"turn:t.example","secret":12345678901234567890}]' },
+  { PARLEY_ICE_SERVERS: '[{"urls":"stun:t.example","secret":"a-secret-of-both-servers"}]' },
+  { PARLEY_ICE_SERVERS: '[{"urls":"turn:t.example","secret":"a-secret-of-both-servers","username":"u"}]' },
+  { PARLEY_ICE_SERVERS: '[{"urls":"turn:t.example","secret":"a-secret-of-both-servers","ttl":600}]' },
+  { PARLEY_ICE_SERVERS: '[{"urls":"turn:t.example","secret":"a-secret-of-both-servers","ttl_ms":59999}]' },
+  { PARLEY_ICE_SERVERS: '[{"urls":"turn:t.example","secret":"a-secret-of-both-servers","ttl_ms":604800001}]' },
+  { PARLEY_ICE_SERVERS: '[{"urls":"turn:t.example","username":"u","credential":"c","ttl_ms":600000}]' },
   { PARLEY_RTC_PORTS: '0' },
   { PARLEY_RTC_PORTS: '50001-50000' },
   { PARLEY_RTC_PORTS: 'any' },
 ])('a value that cannot be is refused: %j', (env) => {
   expect(() => completeConfig(optionsFromEnv(env))).toThrow(expect.objectContaining({ code: 'invalid_argument' }));
+});
+
+test('a refusal of a TURN server names neither its secret nor its credential', () => {
+  const hidden = 'hidden-and-long-enough';
+  for (const entry of [
+    { urls: ['turn:t.example'], secret: hidden, credential: hidden },
+    { urls: ['stun:t.example'], secret: hidden },
+    { urls: ['turn:t.example'], secret: hidden, ttl_ms: 1 },
+    { urls: ['turn:t.example'], credential: hidden },
+  ]) {
+    expect(() => completeConfig({ ice_servers: [entry] })).toThrow(
+      expect.objectContaining({ message: expect.not.stringContaining(hidden) }),
+    );
+  }
 });
 
 test('loopback is what cannot be reached from elsewhere, and nothing that looks like it', () => {

@@ -1,9 +1,9 @@
 // What a control plane is told at the start: options of `startServer`, or the environment for `main.ts`.
 
-import { type IceServer, LIMITS as CONTRACT_LIMITS, ParleyError, TIMES } from '@parley/core';
+import { LIMITS as CONTRACT_LIMITS, ParleyError, TIMES } from '@parley/core';
 import { providersFromEnv } from '@parley/providers';
 import { checkedTls, type TlsFiles, tlsOf } from './tls-config.ts';
-import { iceServers, iceServersOf, type MediaPorts, mediaPorts } from './rtc-config.ts';
+import { type IceServerSettings, iceServers, iceServersOf, type MediaPorts, mediaPorts } from './rtc-config.ts';
 
 export interface ProviderSettings {
   base_url: string;
@@ -59,7 +59,7 @@ export interface ServerOptions {
   /** Origins besides loopback ones whose pages may call. */
   allowed_origins?: string[] | undefined;
   /** STUN and TURN servers, for clients and for media that end here. */
-  ice_servers?: IceServer[] | undefined;
+  ice_servers?: IceServerSettings[] | undefined;
   /** UDP ports of media that end here: `50000-50999`, or one for all calls. Default: any. */
   rtc_ports?: string | undefined;
   /** The address whose sockets carry media. Default: `host`. */
@@ -79,7 +79,7 @@ export interface ServerConfig {
   keys: readonly string[];
   providers: Readonly<Record<string, ProviderSettings>>;
   allowed_origins: readonly string[];
-  ice_servers: readonly IceServer[];
+  ice_servers: readonly IceServerSettings[];
   rtc: MediaPorts;
   tls: TlsFiles | null;
   drain_ms: number;

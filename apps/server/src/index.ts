@@ -6,4 +6,5 @@ export {
   type ServerLimits,
   type ServerOptions,
 } from './config.ts';
+export type { IceServerSettings } from './rtc-config.ts';
 export { type RunningServer, startServer } from './server.ts';

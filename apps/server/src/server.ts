@@ -21,12 +21,14 @@ import { doorRoutes } from './gateway/door/routes.ts';
 import { executionRoutes } from './gateway/execution-routes.ts';
 import { healthRoutes } from './gateway/health-routes.ts';
 import { callRoutes } from './gateway/call-routes.ts';
+import { commandRoutes } from './gateway/command-routes.ts';
 import { createHttp } from './gateway/http.ts';
 import { servePages } from './gateway/pages.ts';
 import type { Route } from './gateway/route.ts';
 import { sessionRoutes } from './gateway/session-routes.ts';
 import { Sockets } from './gateway/sockets.ts';
 import { EventStreams } from './gateway/sse.ts';
+import { IceServers } from './ice-servers.ts';
 import { Bridges } from './sessions/bridge/bridges.ts';
 import { turnRoutes } from './gateway/turn-routes.ts';
 import { sessionHost } from './sessions/host.ts';
@@ -113,10 +115,11 @@ async function wire(
     log: logger,
     limits: { unfinished_max: limits.executions_max, recovery_ms: limits.agent_resume_ms },
   });
+  const ice = new IceServers(config.ice_servers, now);
   const bridges = new Bridges({
     max: limits.bridges_max,
     ports: config.rtc,
-    ice_servers: config.ice_servers,
+    ice,
     ...limits,
   });
   const sessions = new Sessions({
@@ -139,9 +142,10 @@ async function wire(
   const door = new Door({ sessions, agents, logger });
   const streams = new EventStreams(limits.event_streams_max);
   const routes: Route[] = [
-    ...sessionRoutes({ sessions, store, tokens, streams, ice_servers: config.ice_servers, now }),
+    ...sessionRoutes({ sessions, store, tokens, streams, ice, now }),
+    ...commandRoutes(sessions, store),
     ...turnRoutes(sessions, streams),
-    ...callRoutes({ sessions, ice_servers: config.ice_servers, offer_ms: limits.offer_ms }),
+    ...callRoutes({ sessions, ice, offer_ms: limits.offer_ms }),
     ...executionRoutes(executions, sessions, streams),
     ...agentRoutes(agents),
     ...accessRoutes(keys, now),

@@ -18,7 +18,12 @@ const KEY = 'a-key-that-nobody-may-read';
 test('no line holds words, inputs, outputs, keys or tokens, at any level', async () => {
   await using directory = await temporary();
   await using simulator = await startSimulator({ script: SCRIPT, voice: 'coded' });
-  const env = { PARLEY_KEY: KEY, PARLEY_LOG_LEVEL: 'debug', PARLEY_SIMULATOR_KEY: 'key-of-the-provider' };
+  const env = {
+    PARLEY_KEY: KEY,
+    PARLEY_LOG_LEVEL: 'debug',
+    PARLEY_SIMULATOR_KEY: 'key-of-the-provider',
+    PARLEY_ICE_SERVERS: '[{"urls":["turn:127.0.0.1:9"],"secret":"secret-of-the-relay"}]',
+  };
   await using server = await ServerProcess.start(join(directory.path, 'data'), simulator.url, env);
   const api = server.api.as(KEY);
   const quiet = (): void => undefined;
@@ -27,6 +32,7 @@ test('no line holds words, inputs, outputs, keys or tokens, at any level', async
   agent.skill('broken', {}, () => {
     throw new Error('words-of-the-failure');
   });
+  agent.session('call', { ...TEXT, transport: 'webrtc', media: 'bridge' });
   agent.session('voice', { ...TEXT, instructions: 'words-of-the-instructions', tools: ['find_order', 'broken'] });
   const handle = agent.start({ url: server.url, key: KEY });
   await handle.ready;
@@ -34,6 +40,10 @@ test('no line holds words, inputs, outputs, keys or tokens, at any level', async
   const session = await api.post<StartResponse>('/api/v1/sessions/support.voice/start', {
     metadata: { note: 'of-the-caller' },
   });
+  const call = await api.post<StartResponse>('/api/v1/sessions/support.call/start', {});
+  const credential = call.ice_servers?.[0]?.credential as string;
+  expect(credential).toMatch(/^.{27}=$/);
+  await api.refused('POST', call.urls.realtime_offer as string, { sdp: 'v=0\r\nm=audio 9 UDP/TLS/RTP/SAVPF 111\r\n' });
   await using client = await Client.join(server.url, session);
   client.ask('order 4711');
   expect(await client.answer()).toContain('Monday-of-the-output');
@@ -43,7 +53,7 @@ test('no line holds words, inputs, outputs, keys or tokens, at any level', async
   await api.post(`/api/v1/sessions/${session.session_id}/say`, { text: 'words-to-be-spoken' });
   await api.refused('POST', '/api/v1/sessions/support.voice/start', '{"half-a-body');
   await api.as('a-wrong-key-of-somebody').refused('GET', '/api/v1/sessions');
-  await api.post(`/api/v1/sessions/${session.session_id}/close`);
+  for (const { session_id } of [call, session]) await api.post(`/api/v1/sessions/${session_id}/close`);
   await api.until(session.session_id, 'session.closed');
   await Promise.all([handle.stop(), handle.stop()]);
   server.signal('SIGTERM');
@@ -57,6 +67,8 @@ test('no line holds words, inputs, outputs, keys or tokens, at any level', async
     KEY,
     session.client_token,
     'key-of-the-provider',
+    'secret-of-the-relay',
+    credential,
     'a-wrong-key',
     '4711',
     'Monday-of-the-output',

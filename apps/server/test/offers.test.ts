@@ -1,6 +1,7 @@
 // Offers and what is around them: bodies, refusals, tokens, origins. The calls themselves are in the live tests.
 
-import { LIMITS } from '@parley/core';
+import { createHmac } from 'node:crypto';
+import { type CallResource, type IceServer, LIMITS } from '@parley/core';
 import { openMediaPeer } from '@parley/media';
 import { expect, test } from 'vitest';
 import { TEXT, House } from './support/house.ts';
@@ -130,6 +131,39 @@ test('ICE servers are told to whoever may call, and to nobody else', async () =>
   expect(JSON.stringify(await page.get(path))).not.toContain('turn-secret');
   expect(JSON.stringify(await house.api.events(session.session_id))).not.toContain('turn-secret');
 });
+
+test('credentials that are made of a secret are made for each session and each look, and the secret stays here', async () => {
+  const secret = 'a-secret-of-both-servers';
+  const ice_servers = [{ urls: ['turn:127.0.0.1:9?transport=udp'], secret, ttl_ms: 600_000 }];
+  await using house = await House.open({ ice_servers });
+  await house.serve(supportAgent(BRIDGE).agent);
+  const key = { 'idempotency-key': 'one-start' };
+  const before_s = Date.now() / 1000;
+  const [one, again, other] = [
+    await house.start('support.voice', {}, key),
+    await house.start('support.voice', {}, key),
+    await house.start('support.voice'),
+  ];
+  const path = `/api/v1/sessions/${one.session_id}`;
+  const looked = await house.api.as(one.client_token).get<CallResource>(`${path}/realtime-call`);
+  for (const { session_id, ice_servers: told } of [one, again, other, looked]) {
+    expect(told).toEqual([{ urls: ['turn:127.0.0.1:9?transport=udp'], ...made(secret, told) }]);
+    const [ends_s, id] = told?.[0]?.username?.split(':') ?? [];
+    expect(id).toBe(session_id);
+    expect(Number(ends_s)).toBeGreaterThanOrEqual(before_s + 600);
+    expect(Number(ends_s)).toBeLessThan(Date.now() / 1000 + 602);
+  }
+  expect(again.session_id).toBe(one.session_id);
+  expect(other.ice_servers).not.toEqual(one.ice_servers);
+  const answers = [one, looked, await house.api.get(path), await house.api.events(one.session_id)];
+  expect(JSON.stringify([answers, await house.api.description()])).not.toContain(secret);
+});
+
+/** What a TURN server with the same secret would reckon for the name that was told. */
+function made(secret: string, told: readonly IceServer[] | undefined): Pick<IceServer, 'username' | 'credential'> {
+  const username = told?.[0]?.username as string;
+  return { username, credential: createHmac('sha1', secret).update(username).digest('base64') };
+}
 
 test('a session token opens the routes of its session, and no other route at all', async () => {
   await using house = await House.open({ keys: ['an-admin-key-of-the-test'] });

@@ -112,7 +112,9 @@ test('headers that a route heeds are described', () => {
     const post = api.paths[path]?.['post'] as { parameters?: { name: string; in: string }[] } | undefined;
     return (post?.parameters ?? []).filter((one) => one.in === 'header').map((one) => one.name);
   };
-  expect(headers('/api/v1/sessions/{id}/start')).toEqual(['Idempotency-Key']);
+  for (const route of ['start', 'turns', 'tools/{tool}', 'say', 'inject', 'update', 'close']) {
+    expect(headers(`/api/v1/sessions/{id}/${route}`)).toEqual(['Idempotency-Key']);
+  }
   expect(headers('/api/v1/execute/{target}')).toEqual([
     'Idempotency-Key',
     'X-Session-ID',

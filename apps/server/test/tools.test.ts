@@ -105,10 +105,13 @@ test('a tool that is called over HTTP is judged as the model would be', async ()
     code: 'already_exists',
   });
   const once = { 'idempotency-key': 'the-refund-of-order-1' };
-  await house.api.post(`${tools}/find_order`, { input: { order: '1' } }, once);
-  expect(await house.api.refused('POST', `${tools}/find_order`, { input: { order: '1' } }, once)).toMatchObject({
-    code: 'already_exists',
-  });
+  const [first, second] = await Promise.all(
+    [0, 1].map(() => house.api.post(`${tools}/find_order`, { input: { order: '1' } }, once)),
+  );
+  expect(second).toEqual(first);
+  expect(await house.api.post(`${tools}/find_order`, { input: { order: '1' } }, once)).toEqual(first);
+  const other = [`${tools}/find_order`, `${tools}/broken`].map((path) => house.api.refused('POST', path, {}, once));
+  for (const one of await Promise.all(other)) expect(one).toMatchObject({ status: 409, code: 'already_exists' });
   expect(support.found).toEqual([{ order: '2' }, { order: '2' }, { order: '1' }]);
 
   const broken = await house.api.post<ExecutionResource>(`${tools}/broken`, {});
@@ -116,6 +119,15 @@ test('a tool that is called over HTTP is judged as the model would be', async ()
     status: 'failed',
     error: { message: expect.stringContaining('the database is down') },
   });
+  // It ran, and failed: that is its outcome, and it does not run again.
+  const key = { 'idempotency-key': 'broken-once' };
+  const failed = await house.api.post<ExecutionResource>(`${tools}/broken`, {}, key);
+  expect(await house.api.post(`${tools}/broken`, {}, key)).toEqual(failed);
+  // It never ran: under the same key it may be asked for again, as it should have been.
+  await house.api.refused('POST', `${tools}/find_order`, { input: { order: 'x' } }, { 'idempotency-key': 'mended' });
+  await house.api.post(`${tools}/find_order`, { input: { order: '2' } }, { 'idempotency-key': 'mended' });
+  const log = await house.api.events(session_id);
+  expect(log.filter((event) => event.type === 'tool.dispatched' && event['name'] === 'broken')).toHaveLength(2);
 });
 
 test('an update narrows the tools and cannot widen them', async () => {

@@ -92,6 +92,26 @@ test('a POST is tried again only with an idempotency key, and then with the same
   expect(peer.asked.slice(1).map((asked) => asked.headers['idempotency-key'])).toEqual(['once', 'once']);
 });
 
+test('whatever a session is asked under a key is asked again under it', async () => {
+  await using peer = await FakeControlPlane.start();
+  for (const what of ['say', 'inject', 'update', 'tools/find', 'turns']) {
+    peer.route(`POST ${SESSION}/${what}`, null, () => refusal(new ParleyError('unavailable', 'no')));
+  }
+  const { sessions } = new ParleyClient({ url: peer.url, retries: 1 });
+  const key = { idempotencyKey: 'once' };
+  for (const ask of [
+    () => sessions.say('sess_1', 'Welcome.', key),
+    () => sessions.inject('sess_1', 'late', { ...key, respond: false }),
+    () => sessions.update('sess_1', { voice: 'cedar' }, key),
+    () => sessions.tool('sess_1', 'find', {}, key),
+    () => sessions.turn('sess_1', { text: 'hello' }, key),
+  ]) {
+    peer.asked.length = 0;
+    expect((await thrownBy(ask())).code).toBe('unavailable');
+    expect(peer.asked.map((asked) => asked.headers['idempotency-key'])).toEqual(['once', 'once']);
+  }
+});
+
 test('a server that asks for a long pause gets no retry', async () => {
   await using peer = await FakeControlPlane.start();
   peer.route(`GET ${SESSION}`, null, () =>

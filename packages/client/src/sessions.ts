@@ -120,21 +120,24 @@ export class Sessions {
     return (await this.#http.json<CallResource>('GET', sessionPath(id, 'realtime-call'), options)).ice_servers;
   }
 
-  /** Has the provider speak `text`; resolves when it was heard or cut, so it may take as long as the speech. */
-  say(id: string, text: string, options: RequestOptions = {}): Promise<SayResponse> {
+  /**
+   * Has the provider speak `text`; resolves when it was heard or cut, so it may take as long as the speech. With an
+   * `idempotencyKey` it is asked again after a lost answer, and said once.
+   */
+  say(id: string, text: string, options: KeyedRequestOptions = {}): Promise<SayResponse> {
     const timeoutMs = options.timeoutMs ?? SAY_TIMEOUT_MS;
     return this.#http.json('POST', sessionPath(id, 'say'), { ...options, timeoutMs, body: { text } });
   }
 
   /** Puts text into the conversation without speaking it; `respond` asks for an answer to it. */
-  inject(id: string, text: string, options: RequestOptions & { respond?: boolean } = {}): Promise<void> {
+  inject(id: string, text: string, options: KeyedRequestOptions & { respond?: boolean } = {}): Promise<void> {
     const { respond, ...request } = options;
     const body: InjectRequest = respond === undefined ? { text } : { text, respond };
     return this.#http.json('POST', sessionPath(id, 'inject'), { ...request, body });
   }
 
   /** Changes what the model is told, from the next answer on. */
-  update(id: string, change: UpdateRequest, options: RequestOptions = {}): Promise<SessionResource> {
+  update(id: string, change: UpdateRequest, options: KeyedRequestOptions = {}): Promise<SessionResource> {
     return this.#http.json('POST', sessionPath(id, 'update'), { ...options, body: change });
   }
 

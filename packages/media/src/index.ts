@@ -1,5 +1,6 @@
 // connections
 export type { MediaChannel, MediaDriver, MediaEnd, MediaPeer, MediaState } from './peer/media-peer.ts';
+export { driverFor } from './peer/driver-for.ts';
 export { mediaDriver, openMediaPeer, type OpenMediaPeerOptions } from './peer/open.ts';
 export { type IceServer, MEDIA_PEER_DEFAULTS, type MediaPeerOptions } from './peer/options.ts';
 export { SDP_BYTES_MAX } from './sdp/offer.ts';

@@ -1,26 +1,21 @@
 // /api/v1/sessions/{id}/realtime-offer and /realtime-call: WebRTC, by one exchange of descriptions.
 
-import {
-  type CallResource,
-  type IceServer,
-  LIMITS,
-  type OfferRequest,
-  type OfferResponse,
-  ParleyError,
-} from '@parley/core';
+import { type CallResource, LIMITS, type OfferRequest, type OfferResponse, ParleyError } from '@parley/core';
+import type { IceServers } from '../ice-servers.ts';
+import { endsByMs } from '../sessions/resource.ts';
 import type { Sessions } from '../sessions/sessions.ts';
 import { enumQuery, type Route, type RouteContext } from './route.ts';
 
 export interface CallRouteDeps {
   sessions: Sessions;
-  ice_servers: readonly IceServer[];
+  ice: IceServers;
   /** How long an offer may wait for its answer. */
   offer_ms: number;
 }
 
 export const SDP = 'application/sdp';
 
-export function callRoutes({ sessions, ice_servers, offer_ms }: CallRouteDeps): Route[] {
+export function callRoutes({ sessions, ice, offer_ms }: CallRouteDeps): Route[] {
   return [
     {
       method: 'POST',
@@ -64,7 +59,7 @@ export function callRoutes({ sessions, ice_servers, offer_ms }: CallRouteDeps): 
           session_id: session.id,
           media: session.resource().media ?? 'native',
           ...session.calls.status,
-          ice_servers: [...ice_servers],
+          ice_servers: ice.for({ id: session.id, until_ms: endsByMs(session.state) }),
         };
         return call;
       },

@@ -12,8 +12,8 @@ import {
 import type { Executions } from '../executions/executions.ts';
 import type { Sessions } from '../sessions/sessions.ts';
 import type { ExecutionEvent } from '../executions/watchers.ts';
-import { fingerprintOf } from './http.ts';
-import { enumQuery, headerOf, idHeaderOf, intQuery, type Route, type RouteContext } from './route.ts';
+import { claimOf } from './claim.ts';
+import { enumQuery, idHeaderOf, intQuery, type Route, type RouteContext } from './route.ts';
 import type { EventStreams } from './sse.ts';
 
 const STATUSES = ['queued', 'running', 'succeeded', 'failed', 'cancelled', 'timed_out', 'unknown'] as const;
@@ -27,14 +27,10 @@ const EXECUTE_HEADERS = {
 };
 
 export function executionRoutes(executions: Executions, sessions: Sessions, streams: EventStreams): Route[] {
-  const begin = async ({ params, body, headers, principal, reply }: RouteContext) => {
+  const begin = async (context: RouteContext) => {
+    const { params, body, headers, reply } = context;
     const target = params['target'] as string;
     const { input, timeout_ms } = body as ExecuteRequest;
-    const key = headerOf(headers, 'idempotency-key');
-    const claim =
-      key === undefined
-        ? undefined
-        : { scope: `execute:${principal.id}`, key, fingerprint: fingerprintOf(target, body) };
     const session_id = idHeaderOf(headers, 'x-session-id', 'session');
     const session = session_id === undefined ? undefined : (await sessions.live(session_id)).resource();
     const parent_execution_id = idHeaderOf(headers, 'x-parent-execution-id', 'execution') ?? session?.execution_id;
@@ -56,7 +52,7 @@ export function executionRoutes(executions: Executions, sessions: Sessions, stre
         execution_id: idHeaderOf(headers, 'x-execution-id', 'execution'),
         timeout_ms,
       },
-      claim,
+      claimOf(context, 'execute', target),
     );
     reply.header('x-execution-id', execution.execution_id).header('x-workflow-id', execution.workflow_id);
     return { execution, wait_ms: timeout_ms ?? TIMES.execution_timeout_ms };

@@ -1,6 +1,5 @@
 // The HTTP edge: every request gets an id, a principal, a checked body, and every error the one shape.
 
-import { createHash } from 'node:crypto';
 import { STATUS_CODES } from 'node:http';
 import type { Server as HttpsServer } from 'node:https';
 import type { Duplex } from 'node:stream';
@@ -275,9 +274,4 @@ function fromFastify(caught: unknown, body_bytes_max: number): ParleyError {
   return new ParleyError('internal', 'something went wrong here; the request_id finds it in the log', {
     cause: caught,
   });
-}
-
-/** What makes two requests the same request. */
-export function fingerprintOf(target: string, body: unknown): string {
-  return createHash('sha256').update(target).update('\n').update(JSON.stringify(body)).digest('hex');
 }

@@ -3,24 +3,18 @@
 import {
   type CloseRequest,
   type EventRecord,
-  type IceServer,
-  type InjectRequest,
-  newId,
-  ParleyError,
-  type SayRequest,
   type SessionDeclaration,
   type SessionResource,
   type StartRequest,
   type StartResponse,
-  type ToolRequest,
-  type UpdateRequest,
 } from '@parley/core';
 import type { SessionTokens } from '../access/tokens.ts';
-import { tokenLifeMs } from '../sessions/resource.ts';
+import type { IceServers } from '../ice-servers.ts';
+import { endsByMs, tokenLifeMs } from '../sessions/resource.ts';
 import type { Sessions } from '../sessions/sessions.ts';
 import type { Store } from '../store/store.ts';
-import { fingerprintOf } from './http.ts';
-import { enumQuery, headerOf, intQuery, type Route, type RouteContext } from './route.ts';
+import { claimOf } from './claim.ts';
+import { enumQuery, intQuery, type Route, type RouteContext } from './route.ts';
 import type { EventStreams } from './sse.ts';
 
 export interface SessionRouteDeps {
@@ -28,7 +22,7 @@ export interface SessionRouteDeps {
   store: Store;
   tokens: SessionTokens;
   streams: EventStreams;
-  ice_servers: readonly IceServer[];
+  ice: IceServers;
   now: () => number;
 }
 
@@ -36,7 +30,7 @@ const STATUSES = ['starting', 'live', 'closing', 'closed'] as const;
 const EVENTS_PAGE = 500;
 const EVENTS_PAGE_MAX = 1000;
 
-export function sessionRoutes({ sessions, store, tokens, streams, ice_servers, now }: SessionRouteDeps): Route[] {
+export function sessionRoutes({ sessions, store, tokens, streams, ice, now }: SessionRouteDeps): Route[] {
   const started = (resource: SessionResource, declaration: SessionDeclaration): StartResponse => {
     const { session_id, workflow_id, execution_id, target, provider, transport, model, voice, tools, created_at_ms } =
       resource;
@@ -55,7 +49,9 @@ export function sessionRoutes({ sessions, store, tokens, streams, ice_servers, n
       ...(declaration.turn_detection === undefined ? {} : { turn_detection: declaration.turn_detection }),
       tools,
       media: declaration.media,
-      ...(transport === 'webrtc' ? { ice_servers: [...ice_servers] } : {}),
+      ...(transport === 'webrtc'
+        ? { ice_servers: ice.for({ id: session_id, until_ms: endsByMs({ created_at_ms, declaration }) }) }
+        : {}),
       client_token: tokens.issue(session_id, expires_at_ms),
       expires_at_ms,
       urls: {
@@ -84,13 +80,10 @@ export function sessionRoutes({ sessions, store, tokens, streams, ice_servers, n
       request: 'StartRequest',
       response: 'StartResponse',
       status: 201,
-      async handle({ params, body, headers, principal, reply }) {
+      async handle(context) {
+        const { params, body, reply } = context;
         const target = params['id'] as string;
-        const key = headerOf(headers, 'idempotency-key');
-        const claim =
-          key === undefined
-            ? undefined
-            : { scope: `start:${principal.id}`, key, fingerprint: fingerprintOf(target, body) };
+        const claim = claimOf(context, 'start', target);
         const { resource, declaration, repeated } = await sessions.start(target, body as StartRequest, claim);
         if (repeated) reply.code(200);
         reply.header('x-session-id', resource.session_id).header('x-workflow-id', resource.workflow_id);
@@ -161,83 +154,11 @@ export function sessionRoutes({ sessions, store, tokens, streams, ice_servers, n
     },
     {
       method: 'POST',
-      path: '/api/v1/sessions/:id/tools/:tool',
-      aliases: ['/api/v1/session-instances/:id/tools/:tool'],
-      summary: "Call a tool of the session's allowlist; answers with the execution once it ended.",
-      scope: 'start',
-      token: true,
-      headers: { 'Idempotency-Key': 'the same key again is refused, and the tool does not run again' },
-      request: 'ToolRequest',
-      response: 'ExecutionResource',
-      async handle({ params, body, headers, reply }) {
-        const session = await sessions.live(params['id'] as string);
-        const key = headerOf(headers, 'idempotency-key');
-        // A key names the call: repeated, it is refused as one that was made before, and its tool does not run again.
-        const named = key === undefined ? newId('call') : `call_${fingerprintOf('key', key)}`;
-        const { input, target, call_id = named } = body as ToolRequest;
-        const name = toolName(session.resource(), params['tool'] as string, target);
-        const { execution_id, status, output, error, duration_ms } = await session.requests.call(name, input, call_id);
-        const { workflow_id, execution_id: parent_execution_id, session_id, tools } = session.resource();
-        const tool = tools.find((one) => one.name === name);
-        reply.header('x-execution-id', execution_id);
-        return {
-          execution_id,
-          workflow_id,
-          parent_execution_id,
-          session_id,
-          target: tool?.target ?? name,
-          kind: tool?.kind ?? 'skill',
-          status,
-          ...(output === undefined ? {} : { output }),
-          ...(error === undefined ? {} : { error }),
-          duration_ms,
-          created_at_ms: now() - duration_ms,
-        };
-      },
-    },
-    {
-      method: 'POST',
-      path: '/api/v1/sessions/:id/say',
-      summary: 'Speak a text; answers when it was spoken or cut.',
-      scope: 'start',
-      request: 'SayRequest',
-      response: 'SayResponse',
-      async handle({ params, body }) {
-        const session = await sessions.live(params['id'] as string);
-        const { say_id, interrupted, spoken_text } = await session.requests.say((body as SayRequest).text, 'api');
-        return { say_id, interrupted, spoken_text };
-      },
-    },
-    {
-      method: 'POST',
-      path: '/api/v1/sessions/:id/inject',
-      summary: 'Put a text into the conversation.',
-      scope: 'start',
-      request: 'InjectRequest',
-      async handle({ params, body }) {
-        const { text, respond = true } = body as InjectRequest;
-        await (await sessions.live(params['id'] as string)).requests.inject(text, respond, 'api');
-      },
-    },
-    {
-      method: 'POST',
-      path: '/api/v1/sessions/:id/update',
-      summary: 'Change what the model was told. Tools can only be narrowed.',
-      scope: 'start',
-      request: 'UpdateRequest',
-      response: 'SessionResource',
-      async handle({ params, body }) {
-        const session = await sessions.live(params['id'] as string);
-        await session.requests.update(body as UpdateRequest, 'api');
-        return session.resource();
-      },
-    },
-    {
-      method: 'POST',
       path: '/api/v1/sessions/:id/close',
       aliases: ['/api/v1/session-instances/:id/close'],
       summary: 'End a session. Ending one that has ended is not an error.',
       scope: 'start',
+      headers: { 'Idempotency-Key': 'not needed: ending a session twice is ending it once' },
       token: true,
       request: 'CloseRequest',
       response: 'SessionResource',
@@ -249,18 +170,6 @@ export function sessionRoutes({ sessions, store, tokens, streams, ice_servers, n
       },
     },
   ];
-}
-
-/** The exposed name of a tool that was asked for by that name or by its target. Unknown names are judged by `step`. */
-function toolName(resource: SessionResource, asked: string, target: string | undefined): string {
-  const tool = resource.tools.find((one) => one.name === asked || one.target === asked);
-  if (target !== undefined && target !== '' && target !== tool?.target && target !== tool?.name) {
-    throw new ParleyError(
-      'permission_denied',
-      `tool '${asked}' of this session stands for ${tool?.target ?? 'nothing'}, not for ${target.slice(0, 128)}`,
-    );
-  }
-  return tool?.name ?? asked;
 }
 
 async function tail(

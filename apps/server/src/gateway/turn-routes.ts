@@ -1,6 +1,5 @@
 // POST /api/v1/sessions/{id}/turns: a whole turn in, the answer to it out.
 
-import { createHash } from 'node:crypto';
 import type { ServerResponse } from 'node:http';
 import { LIMITS, ParleyError, type TurnRequest, type TurnResponse } from '@parley/core';
 import { writeWav } from '@parley/transport/audio';
@@ -8,7 +7,8 @@ import type { Sessions } from '../sessions/sessions.ts';
 import type { TakeTurn } from '../sessions/turn-port.ts';
 import type { TurnResult } from '../sessions/turn.ts';
 import { BYTES_PER_MS, inputOfBytes, inputOfRequest, RATE, SOUND_TYPES } from '../sound/turn-input.ts';
-import { headerOf, type Route, type RouteContext } from './route.ts';
+import { claimOf } from './claim.ts';
+import { type Route, type RouteContext } from './route.ts';
 import type { EventStream, EventStreams } from './sse.ts';
 
 type ReplyFormat = NonNullable<TurnRequest['reply_format']>;
@@ -36,11 +36,10 @@ export function turnRoutes(sessions: Sessions, streams: EventStreams): Route[] {
         const input = Buffer.isBuffer(body)
           ? inputOfBytes(headers['content-type']?.toLowerCase() ?? '', body)
           : inputOfRequest(request);
-        const key = headerOf(headers, 'idempotency-key');
         const how: TakeTurn = {
           signal: hungUp(reply.raw),
           timeout_ms: request.timeout_ms,
-          claim: key === undefined ? undefined : { key, fingerprint: fingerprintOfBody(body) },
+          claim: claimOf(context, 'turn'),
         };
         const { reply_format = 'wav' } = request;
         const shown = (result: TurnResult): TurnResponse => responseOf(session.id, result, reply_format);
@@ -117,9 +116,4 @@ async function streamed(
     send('error', JSON.stringify(ParleyError.from(caught, 'internal').toBody(request_id)));
   }
   opened.stream?.end();
-}
-
-function fingerprintOfBody(body: unknown): string {
-  const bytes = Buffer.isBuffer(body) ? body : JSON.stringify(body);
-  return createHash('sha256').update(bytes).digest('hex');
 }

@@ -3,11 +3,14 @@
 import { type EventOf, type EventRecord, LIMITS, newId, ParleyError, type SessionEvent } from '@parley/core';
 import type { SessionChange } from '../agents/ports.ts';
 import type { SessionLog } from './log.ts';
+import { Repeats } from './repeats.ts';
 import { Waiters } from './waiters.ts';
 
 type By = 'handler' | 'api';
 
 export class Requests {
+  /** For those whose answer may be lost. */
+  readonly repeats = new Repeats();
   readonly #log: SessionLog;
   /** For the end of a say (`say_…`) or of a call. */
   readonly #waiters = new Waiters();
@@ -17,7 +20,7 @@ export class Requests {
   }
 
   /** Speaks `text` and resolves when it was spoken or cut. */
-  async say(text: string, by: By): Promise<EventOf<'say.completed'>> {
+  async say(text: string, by: By): Promise<EventRecord<EventOf<'say.completed'>>> {
     this.#log.checkOpen();
     const say_id = newId('say');
     const asked: SessionEvent = { type: 'say.requested', say_id, text, by };
@@ -51,7 +54,7 @@ export class Requests {
   }
 
   /** A call of an allowlisted tool by a client; resolves with how it ended. */
-  async call(name: string, input: unknown, call_id: string): Promise<EventOf<'tool.completed'>> {
+  async call(name: string, input: unknown, call_id: string): Promise<EventRecord<EventOf<'tool.completed'>>> {
     this.#log.checkOpen();
     const { calls, answered } = this.#log.state;
     if (Object.hasOwn(calls, call_id) || answered.includes(call_id)) {

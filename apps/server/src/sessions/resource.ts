@@ -142,6 +142,11 @@ export function tokenLifeMs(declaration: SessionDeclaration): number {
   return Math.min(declaration.limits.max_duration_ms ?? TIMES.session_token_ms, provider, TIMES.session_token_ms);
 }
 
+/** When a session is ended at the latest. */
+export function endsByMs({ created_at_ms, declaration }: Pick<SessionState, 'created_at_ms' | 'declaration'>): number {
+  return created_at_ms + (declaration?.limits.max_duration_ms ?? TIMES.session_max_ms);
+}
+
 /**
  * Who speaks, for the provider's safety systems: stable for a user whom the application names in `metadata.user_id`,
  * otherwise for the session. Hashed: the provider learns no name.

@@ -11,6 +11,7 @@ import { memorySocketPair } from '@parley/transport';
 import { expect, test } from 'vitest';
 import { TestServer } from '../agents/server.test.peer.ts';
 import { GatedStore } from '../executions/gated-store.test.peer.ts';
+import { IceServers } from '../ice-servers.ts';
 import { createLogger } from '../telemetry/logger.ts';
 import { Metrics } from '../telemetry/metrics.ts';
 import { Bridges } from './bridge/bridges.ts';
@@ -85,7 +86,7 @@ async function sessionOn(server: TestServer, change: Partial<SessionDeclaration>
     bridges: new Bridges({
       max: 0,
       ports: { host: '127.0.0.1', range: null, one: null },
-      ice_servers: [],
+      ice: new IceServers([], Date.now),
       media_connect_ms: 1000,
       channel_open_ms: 1000,
       media_lost_ms: 1000,

@@ -9,6 +9,7 @@ import type { Metrics } from '../telemetry/metrics.ts';
 import type { Bridges } from './bridge/bridges.ts';
 import { admit } from './admission.ts';
 import { recoverSession } from './recovery.ts';
+import type { Claim } from './repeats.ts';
 import { newResource, rootExecution } from './resource.ts';
 import { Session } from './session.ts';
 
@@ -35,8 +36,6 @@ export interface Started {
   /** True when the same idempotency key had started it before. */
   repeated: boolean;
 }
-
-type Claim = Pick<ClaimRow, 'scope' | 'key' | 'fingerprint'>;
 
 export class Sessions {
   readonly #deps: SessionsDeps;

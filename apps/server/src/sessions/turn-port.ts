@@ -10,6 +10,7 @@ import type { ModelMedia } from '@parley/providers';
 import { BYTES_PER_MS, type TurnInput } from '../sound/turn-input.ts';
 import type { ClientPort } from './client-port.ts';
 import type { SessionLog } from './log.ts';
+import { type Claim, Repeats } from './repeats.ts';
 import { Turn, type TurnListener, type TurnResult } from './turn.ts';
 
 export interface TurnPortOptions {
@@ -28,12 +29,7 @@ export interface TakeTurn {
   timeout_ms?: number | undefined;
   listener?: TurnListener | undefined;
   /** Of an `Idempotency-Key`. */
-  claim?: { key: string; fingerprint: string } | undefined;
-}
-
-interface Kept {
-  fingerprint: string;
-  result: Promise<TurnResult>;
+  claim?: Claim | undefined;
 }
 
 /** Answers that are kept for a request that is repeated. Each may hold a few megabytes of sound. */
@@ -41,7 +37,7 @@ const KEPT_MAX = 2;
 
 export class TurnPort {
   readonly #options: TurnPortOptions;
-  readonly #kept = new Map<string, Kept>();
+  readonly #repeats = new Repeats(KEPT_MAX);
   #running: Turn | null = null;
 
   constructor(options: TurnPortOptions) {
@@ -55,20 +51,7 @@ export class TurnPort {
    */
   take(input: TurnInput, how: TakeTurn): Promise<TurnResult> {
     this.#check(input);
-    const { claim } = how;
-    if (!claim) return this.#take(input, how);
-    const kept = this.#kept.get(claim.key);
-    if (kept && kept.fingerprint !== claim.fingerprint) {
-      throw new ParleyError('already_exists', 'this Idempotency-Key was used for another turn', { retryable: false });
-    }
-    if (kept) return kept.result;
-    const result = this.#take(input, how);
-    const [oldest] = this.#kept.keys();
-    if (oldest !== undefined && this.#kept.size >= KEPT_MAX) this.#kept.delete(oldest);
-    this.#kept.set(claim.key, { fingerprint: claim.fingerprint, result });
-    // A turn that failed may be tried again under the same key.
-    result.catch(() => this.#kept.delete(claim.key));
-    return result;
+    return this.#repeats.once(how.claim, () => this.#take(input, how));
   }
 
   /** Ends the turn that is being answered, where the log cannot tell it. */

@@ -2,7 +2,15 @@
 // it hears and every frame of its data channel.
 
 import { type StartResponse } from '@parley/core';
-import { type MediaChannel, type MediaEnd, type MediaPeer, OpusIn, OpusOut, openMediaPeer } from '@parley/media';
+import {
+  type MediaChannel,
+  type MediaEnd,
+  type MediaPeer,
+  type MediaPeerOptions,
+  OpusIn,
+  OpusOut,
+  openMediaPeer,
+} from '@parley/media';
 import { decodeSpeech, encodeSpeech } from '@parley/simulator/speech';
 import type { Frame } from './client.ts';
 
@@ -14,6 +22,8 @@ export interface CallerOptions {
   /** Query of the offer. */
   query?: string;
   headers?: Record<string, string>;
+  /** Which way its media go. */
+  media?: MediaPeerOptions;
 }
 
 export class Caller implements AsyncDisposable {
@@ -51,13 +61,13 @@ export class Caller implements AsyncDisposable {
     });
   }
 
-  static async open(): Promise<Caller> {
-    return new Caller(await openMediaPeer({ connectMs: 5000, lostMs: 1000 }));
+  static async open(media: MediaPeerOptions = {}): Promise<Caller> {
+    return new Caller(await openMediaPeer({ connectMs: 5000, lostMs: 1000, ...media }));
   }
 
   /** Calls a session, and waits until frames can flow. */
   static async call(url: string, session: StartResponse, options: CallerOptions = {}): Promise<Caller> {
-    const caller = await Caller.open();
+    const caller = await Caller.open(options.media);
     try {
       const { status, text } = await caller.offer(url, session, options);
       if (status !== 201) throw new Error(`the offer was answered ${status}: ${text}`);

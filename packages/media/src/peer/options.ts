@@ -13,7 +13,7 @@ export interface MediaPeerOptions {
   host?: string | undefined;
   /** STUN and TURN servers. Default none. */
   iceServers?: readonly IceServer[] | undefined;
-  /** `relay`: TURN only. Default `all`. */
+  /** `relay`: no address but those of TURN servers is told. node-datachannel still looks from its own. Default `all`. */
   iceTransportPolicy?: 'all' | 'relay' | undefined;
   /** UDP ports that may be used, both ends included. Default: any. */
   portRange?: readonly [number, number] | undefined;

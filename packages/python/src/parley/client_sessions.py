@@ -52,20 +52,30 @@ class Sessions:
     async def get(self, session_id: str) -> SessionResource:
         return cast(SessionResource, await self._http.json("GET", _session(session_id)))
 
-    async def say(self, session_id: str, text: str) -> SayResponse:
-        """Has the provider speak; returns when it was heard or cut, so it may take as long as the speech."""
+    async def say(self, session_id: str, text: str, *, idempotency_key: str | None = None) -> SayResponse:
+        """Has the provider speak; returns when it was heard or cut, so it may take as long as the speech.
+
+        With an ``idempotency_key`` it is asked again after a lost answer, and said once.
+        """
         path = _session(session_id, "say")
-        answer = await self._http.json("POST", path, body={"text": text}, timeout_ms=_SAY_TIMEOUT_MS)
+        body = {"text": text}
+        answer = await self._http.json(
+            "POST", path, body=body, idempotency_key=idempotency_key, timeout_ms=_SAY_TIMEOUT_MS
+        )
         return cast(SayResponse, answer)
 
-    async def inject(self, session_id: str, text: str, *, respond: bool | None = None) -> None:
+    async def inject(
+        self, session_id: str, text: str, *, respond: bool | None = None, idempotency_key: str | None = None
+    ) -> None:
         """Puts text into the conversation without speaking it; ``respond`` asks for an answer to it."""
         more = {} if respond is None else {"respond": respond}
-        await self._http.json("POST", _session(session_id, "inject"), body={"text": text, **more})
+        path = _session(session_id, "inject")
+        await self._http.json("POST", path, body={"text": text, **more}, idempotency_key=idempotency_key)
 
-    async def update(self, session_id: str, **change: Any) -> SessionResource:
+    async def update(self, session_id: str, *, idempotency_key: str | None = None, **change: Any) -> SessionResource:
         """Changes what the model is told; ``change`` has the fields of ``UpdateRequest``."""
-        answer = await self._http.json("POST", _session(session_id, "update"), body=change)
+        path = _session(session_id, "update")
+        answer = await self._http.json("POST", path, body=change, idempotency_key=idempotency_key)
         return cast(SessionResource, answer)
 
     async def close(self, session_id: str, reason: str | None = None) -> SessionResource:

@@ -6,6 +6,7 @@ import type { MediaChannel, MediaEnd, MediaPeer } from '@parley/media';
 import type { CallPort, CallStatus } from '../call-port.ts';
 import type { ClientPort } from '../client-port.ts';
 import type { SessionLog } from '../log.ts';
+import { endsByMs } from '../resource.ts';
 import { BridgeSocket } from './bridge-socket.ts';
 import type { Bridges } from './bridges.ts';
 
@@ -58,7 +59,7 @@ export class BridgeCalls implements CallPort {
     await log.append({ type: 'call.offered', connection_id, media: 'bridge' });
     let call: Call | null = null;
     try {
-      const peer = await bridges.open();
+      const peer = await bridges.open(sdp, { id: connection_id, until_ms: endsByMs(log.state) });
       call = { connection_id, peer, offered_at_ms, wantsEvents, socket: null, reason: null };
       const answer = await this.#answered(call, sdp, signal);
       record({ type: 'call.created', connection_id, media: 'bridge' });

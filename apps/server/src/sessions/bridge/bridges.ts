@@ -1,13 +1,14 @@
 // All calls whose media end at this server: how many there may be, and which way their media go.
 
-import { type IceServer, ParleyError } from '@parley/core';
-import { type MediaPeer, openMediaPeer } from '@parley/media';
+import { ParleyError } from '@parley/core';
+import { driverFor, type MediaPeer, openMediaPeer } from '@parley/media';
+import type { IceServers, IceUser } from '../../ice-servers.ts';
 import type { MediaPorts } from '../../rtc-config.ts';
 
 export interface BridgesOptions {
   max: number;
   ports: MediaPorts;
-  ice_servers: readonly IceServer[];
+  ice: IceServers;
   media_connect_ms: number;
   channel_open_ms: number;
   media_lost_ms: number;
@@ -25,9 +26,9 @@ export class Bridges {
     return this.#open;
   }
 
-  /** A peer that answers one offer. @throws ParleyError `resource_exhausted`, `unimplemented` (no driver here). */
-  async open(): Promise<MediaPeer> {
-    const { max, ports, ice_servers, media_connect_ms, channel_open_ms, media_lost_ms } = this.#options;
+  /** A peer that can answer this offer. @throws ParleyError `resource_exhausted`, `unimplemented` (no driver here). */
+  async open(offer: string, user: IceUser): Promise<MediaPeer> {
+    const { max, ports, ice, media_connect_ms, channel_open_ms, media_lost_ms } = this.#options;
     if (this.#open >= max) {
       throw new ParleyError('resource_exhausted', `this server is at its limit of ${max} bridged calls`, {
         retry_after_ms: 1000,
@@ -38,9 +39,11 @@ export class Bridges {
     try {
       const peer = await openMediaPeer({
         host: ports.host,
-        iceServers: ice_servers,
+        iceServers: ice.for(user),
         ...(ports.range === null ? {} : { portRange: ports.range }),
         ...(ports.one === null ? {} : { udpMuxPort: ports.one }),
+        // One port for all calls is what node-datachannel alone can do: then there is no choice.
+        driver: ports.one === null ? driverFor(offer) : undefined,
         connectMs: media_connect_ms,
         channelMs: channel_open_ms,
         lostMs: media_lost_ms,
