@@ -1,0 +1,27 @@
+// What a launcher is asked for twice, or in the wrong moment.
+
+import { expect, test } from 'vitest';
+import { launcherOf, newAgent } from './launcher.test.support.ts';
+
+test('what agents declare is seen on one agent, however many ask at once, and asked again where that failed', async () => {
+  let made = 0;
+  let tries = 0;
+  const { launcher } = launcherOf({
+    createAgent: async () => {
+      made += 1;
+      await Promise.resolve();
+      return newAgent();
+    },
+    warmUp: () => {
+      tries += 1;
+      if (tries === 1) throw new Error('the model is still being copied');
+    },
+  });
+  const ask = () => Promise.allSettled(Array.from({ length: 5 }, () => launcher.probe()));
+  expect((await ask()).map((one) => one.status)).toEqual(Array.from({ length: 5 }, () => 'rejected'));
+  expect(made).toBe(1);
+  const seen = await ask();
+  expect(seen.map((one) => one.status)).toEqual(Array.from({ length: 5 }, () => 'fulfilled'));
+  expect(new Set(seen.map((one) => one.status === 'fulfilled' && one.value)).size).toBe(1);
+  expect(made).toBe(2);
+});
