@@ -1,6 +1,6 @@
 // Isolated sessions that are hard to begin, or to end.
 
-import { systemClock } from '@parley/transport';
+import { ManualClock, systemClock } from '@parley/transport';
 import { expect, onTestFinished, test, vi } from 'vitest';
 import { leaseSimulator } from '../local/local-model.ts';
 import { launcherOf, newAgent, settled } from './launcher.test.support.ts';
@@ -51,4 +51,12 @@ test('a launcher that stopped while it was asked for a simulator takes none', as
   const { url, release } = await leaseSimulator({});
   release();
   await expect.poll(() => fetch(url).then(() => 'there', () => 'gone')).toBe('gone');
+});
+
+test('a session that is closed before it began ends at once', async () => {
+  // The time for an end never passes under this clock.
+  const { launcher } = isolated({ clock: new ManualClock() });
+  const session = await launcher.launch({ callId: 'stays' });
+  await session.close('changed_my_mind');
+  expect(session).toMatchObject({ status: 'ended', reason: 'changed_my_mind', error: null });
 });

@@ -25,3 +25,18 @@ test('what agents declare is seen on one agent, however many ask at once, and as
   expect(new Set(seen.map((one) => one.status === 'fulfilled' && one.value)).size).toBe(1);
   expect(made).toBe(2);
 });
+
+test('a session that is closed before its first step makes no agent, and ends at once', async () => {
+  let made = 0;
+  const { launcher } = launcherOf({
+    createAgent: () => {
+      made += 1;
+      return new Promise(() => undefined);
+    },
+  });
+  const launching = launcher.launch();
+  await launcher.stop('changed_my_mind');
+  expect(await launching).toMatchObject({ status: 'ended', reason: 'changed_my_mind' });
+  expect(made).toBe(0);
+  expect(launcher.status).toMatchObject({ active: 0, totalAbandoned: 0 });
+});

@@ -114,6 +114,7 @@ export class SharedUnit implements Unit {
     try {
       // Whoever starts many starts them side by side.
       await Promise.resolve();
+      this.#abort.signal.throwIfAborted();
       const agent = await this.#parts.agentFor(this.#order, this.#context);
       this.#abort.signal.throwIfAborted();
       this.#agent = agent;
