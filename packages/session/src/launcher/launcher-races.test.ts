@@ -40,3 +40,31 @@ test('a session that is closed before its first step makes no agent, and ends at
   expect(made).toBe(0);
   expect(launcher.status).toMatchObject({ active: 0, totalAbandoned: 0 });
 });
+
+test.for(['shared', 'worker'] as const)(
+  'a launcher that stopped while it was being warmed makes nothing more (%s)',
+  async (isolation) => {
+    let made = 0;
+    const asked = Promise.withResolvers<void>();
+    const gate = Promise.withResolvers<void>();
+    const { launcher } = launcherOf({
+      isolation,
+      module: new URL('file:///there/is/no/such/module.js'),
+      warmAgents: 2,
+      createAgent: async () => {
+        made += 1;
+        asked.resolve();
+        await gate.promise;
+        return newAgent();
+      },
+    });
+    const starting = launcher.start();
+    await asked.promise;
+    await launcher.stop();
+    gate.resolve();
+    await starting;
+    expect(made).toBe(1);
+    expect(launcher.status).toMatchObject({ phase: 'stopped', warmAgents: 0 });
+    expect(launcher.unready).toBe('stopped');
+  },
+);
