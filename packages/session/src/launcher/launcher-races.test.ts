@@ -1,6 +1,7 @@
 // What a launcher is asked for twice, or in the wrong moment.
 
 import { expect, test } from 'vitest';
+import type { CallHost } from '../call.ts';
 import { launcherOf, newAgent } from './launcher.test.support.ts';
 
 test('what agents declare is seen on one agent, however many ask at once, and asked again where that failed', async () => {
@@ -68,3 +69,29 @@ test.for(['shared', 'worker'] as const)(
     expect(launcher.unready).toBe('stopped');
   },
 );
+
+/** Holds the calls of agents that do not join them. */
+const nowhere: CallHost = {
+  join: () => {
+    throw new Error('nobody joins');
+  },
+};
+
+test('a session that is launched already is not launched a second time, and after its end it can be', async () => {
+  const { launcher, clock } = launcherOf({ retainMs: 60_000 });
+  const first = await launcher.launchAt(nowhere, { callId: 'call' }, 'sess_1');
+  await expect(launcher.launchAt(nowhere, { callId: 'call' }, 'sess_1')).rejects.toMatchObject({
+    code: 'already_exists',
+    message: 'session sess_1 is launched already',
+  });
+  expect(launcher.get('sess_1')).toBe(first);
+  expect(launcher.status).toMatchObject({ active: 1, totalStarted: 1 });
+  await first.close();
+  const again = await launcher.launchAt(nowhere, { callId: 'call' }, 'sess_1');
+  await again.active;
+  // When the first one would have been forgotten.
+  clock.advance(60_000);
+  expect(launcher.list()).toEqual([again]);
+  await launcher.stop();
+  expect([first.status, again.status, launcher.status.active]).toEqual(['ended', 'ended', 0]);
+});
