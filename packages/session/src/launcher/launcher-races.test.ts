@@ -1,8 +1,9 @@
 // What a launcher is asked for twice, or in the wrong moment.
 
+import { ParleyError } from '@parley/core';
 import { expect, test } from 'vitest';
-import type { CallHost } from '../call.ts';
-import { launcherOf, newAgent } from './launcher.test.support.ts';
+import type { CallHost, HostedCall } from '../call.ts';
+import { launcherOf, newAgent, stays } from './launcher.test.support.ts';
 
 test('what agents declare is seen on one agent, however many ask at once, and asked again where that failed', async () => {
   let made = 0;
@@ -94,4 +95,36 @@ test('a session that is launched already is not launched a second time, and afte
   expect(launcher.list()).toEqual([again]);
   await launcher.stop();
   expect([first.status, again.status, launcher.status.active]).toEqual(['ended', 'ended', 0]);
+});
+
+test('a call that cannot be left fails its session, and gives its place back', async () => {
+  const exchange: CallHost = {
+    join: async () => ({
+      session: {} as HostedCall['session'],
+      ended: new Promise(() => undefined),
+      leave: () => Promise.reject(new ParleyError('unavailable', 'the exchange does not answer')),
+    }),
+  };
+  const { launcher, lines } = launcherOf({
+    joinCall: async (agent, type, id, session) => {
+      await agent.join(agent.createCall(type, id));
+      if (id === 'long') await stays(session);
+    },
+  });
+  const short = await launcher.launchAt(exchange, { callId: 'short' }, 'sess_1');
+  await short.finished;
+  expect(short.toJSON()).toMatchObject({
+    status: 'failed',
+    error: { code: 'unavailable', message: 'the exchange does not answer' },
+  });
+  const long = await launcher.launchAt(exchange, { callId: 'long' }, 'sess_2');
+  await long.active;
+  await long.close('enough');
+  expect(long).toMatchObject({ status: 'ended', reason: 'enough' });
+  expect(lines.find(({ message }) => message === 'the call could not be left')?.fields).toMatchObject({
+    session_id: 'sess_2',
+    code: 'unavailable',
+  });
+  expect(launcher.status).toMatchObject({ active: 0, totalFailed: 1, totalEnded: 1 });
+  await launcher.stop();
 });
