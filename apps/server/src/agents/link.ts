@@ -87,6 +87,12 @@ export class AgentLink implements HandlerLink {
     this.send({ type: 'session.event', session_id, event: event as Record<string, unknown> });
   }
 
+  lost(session_id: string, message: string): void {
+    if (this.state.kind === 'up') this.state.instance.sessions.delete(session_id);
+    // The one code that ends a handler: to its agent a session of which nothing is told is none.
+    this.refuse(new ParleyError('not_found', message, { details: { session_id } }));
+  }
+
   send(frame: ServerFrame): void {
     this.sendText(JSON.stringify(frame));
   }

@@ -77,6 +77,12 @@ export class HandlerPort {
     record({ type: 'handler.attached', link_id: link.link_id });
   }
 
+  /** Its log is broken: no entry will tell the handler of the end. One whose agent is away is told when it is back. */
+  fail(): void {
+    const { session_id } = this.#options.session;
+    this.#link?.lost(session_id, `session ${session_id} is cut: its log cannot be written`);
+  }
+
   close(): void {
     this.#link = null;
   }
