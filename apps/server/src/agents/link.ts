@@ -66,6 +66,10 @@ export class AgentLink implements HandlerLink {
     return this.state.kind === 'up' ? this.state.instance.instance_id : '';
   }
 
+  get up(): boolean {
+    return this.state.kind === 'up';
+  }
+
   /** Registered, and reading what it is sent. */
   get reading(): boolean {
     return this.state.kind === 'up' && this.#socket.bufferedBytes < this.#limits.congested_bytes;

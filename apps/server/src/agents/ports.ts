@@ -27,6 +27,8 @@ export interface AgentDirectory {
 export interface HandlerLink {
   readonly link_id: string;
   readonly instance_id: string;
+  /** Registered, and neither cut nor replaced. */
+  readonly up: boolean;
   open(frame: Omit<ServerFrameOf<'session.open'>, 'type'>): void;
   event(session_id: string, event: EventRecord): void;
   /** Nothing more will be told of this session: its handler is over, without an entry that says so. */

@@ -60,7 +60,7 @@ export class HandlerPort {
     const stop = log.subscribe((entry) => late.push(entry));
     let last = after_seq;
     try {
-      for (let more = true; more; ) {
+      for (let more = true; more && link.up; ) {
         const page = await store.events(session_id, last, PAGE);
         for (const stored of page.events) {
           last = stored.seq;
@@ -72,6 +72,8 @@ export class HandlerPort {
     } finally {
       stop();
     }
+    // Cut, or replaced, while it was told: the one after it may be attached already.
+    if (!link.up) return;
     for (const entry of late) if (entry.seq > last && HANDLER_EVENTS.has(entry.type)) link.event(session_id, entry);
     this.#link = link;
     record({ type: 'handler.attached', link_id: link.link_id });
