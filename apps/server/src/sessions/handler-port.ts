@@ -74,6 +74,8 @@ export class HandlerPort {
     }
     // Cut, or replaced, while it was told: the one after it may be attached already.
     if (!link.up) return;
+    // The session was cut meanwhile, and this link was not there to be told.
+    if (log.broken) throw log.broken;
     for (const entry of late) if (entry.seq > last && HANDLER_EVENTS.has(entry.type)) link.event(session_id, entry);
     this.#link = link;
     record({ type: 'handler.attached', link_id: link.link_id });

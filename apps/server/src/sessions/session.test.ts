@@ -163,3 +163,16 @@ test('a link that is cut while it is told what it missed is not attached, and ta
   expect(second.frames).toMatchObject([{ type: 'session.event', event: { type: 'session.updated' } }]);
   expect(types).toEqual(['handler.attached', 'session.updated']);
 });
+
+test('a handler that comes back to a session which is cut meanwhile is not attached', async () => {
+  await using gate = await GatedStore.open();
+  await using server = await TestServer.open({ store: gate.store });
+  const session = await sessionOn(server);
+  await server.agent({ instance_id: 'one' });
+  const reading = gate.holdReads();
+  const resumed = session.handler.resumed(0, server.links[0] as AgentLink);
+  gate.refuse('events.append', 1, new ParleyError('unavailable', 'the disk is full'));
+  await expect(session.requests.update({ instructions: 'Be brief.' }, 'api')).rejects.toThrow('the disk is full');
+  reading.release(0);
+  await expect(resumed).rejects.toThrow('the disk is full');
+});
