@@ -48,9 +48,16 @@ test('a launcher that stopped while it was asked for a simulator takes none', as
   await launcher.probe();
   await settled();
   // The last one who gives it back ends it: nobody else has one.
-  const { url, release } = await leaseSimulator({});
-  release();
-  await expect.poll(() => fetch(url).then(() => 'there', () => 'gone')).toBe('gone');
+  const lease = await leaseSimulator({});
+  lease.release();
+  await expect
+    .poll(() =>
+      fetch(lease.url).then(
+        () => 'there',
+        () => 'gone',
+      ),
+    )
+    .toBe('gone');
 });
 
 test('a session that is closed before it began ends at once', async () => {

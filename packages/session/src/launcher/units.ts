@@ -74,7 +74,7 @@ export class Units {
     this.#closed = true;
     this.#warm.close();
     // One that did not start was told to the sessions that wanted it.
-    void this.#simulator?.then(({ release }) => release()).catch(() => undefined);
+    void this.#simulator?.then((lease) => lease.release()).catch(() => undefined);
   }
 
   /** The simulator of isolated sessions, where their agents need one and the environment names none. */

@@ -44,7 +44,7 @@ export function connected(
 /** A simulator in use; whoever is done with it gives it back. */
 export interface SimulatorLease {
   readonly url: string;
-  release(): void;
+  readonly release: () => void;
 }
 
 interface SharedSimulator {
