@@ -1,11 +1,13 @@
 // A session whose log can no longer be written: it is cut, everybody who waits for it hears so, and the server goes on.
 
+import { once } from 'node:events';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
+import { Agent, type RealtimeSession } from '@parley/session';
 import { expect, test } from 'vitest';
-import { House } from './support/house.ts';
+import { House, TEXT } from './support/house.ts';
 import { supportAgent } from './support/support-agent.ts';
 
 /** A house with a database on the disk, and what makes every later entry of a log fail. */
@@ -15,7 +17,7 @@ async function houseWithDisk(): Promise<{ house: House; breakDisk: () => void } 
   opening.defer(() => rm(data, { recursive: true, force: true }));
   const house = opening.use(await House.open({ data }));
   const breakDisk = (): void => {
-    const db = new DatabaseSync(join(data, 'parley.db'));
+    const db = new DatabaseSync(join(data, 'parley.db'), { timeout: 5000 });
     db.exec('ALTER TABLE events RENAME TO events_gone');
     db.close();
   };
@@ -90,4 +92,31 @@ test('a turn that waits for its answer in a session that is cut fails at once', 
   disk.breakDisk();
   await house.api.refused('POST', `${path}/inject`, { text: 'hello', respond: false });
   expect(await answered).toMatchObject({ status: 500, message: expect.stringContaining('the store failed') });
+});
+
+test('the handler of a session that is cut is told that it is over, and its agent is free', async () => {
+  await using disk = await houseWithDisk();
+  using lost = unhandled();
+  const { house } = disk;
+  const given = Promise.withResolvers<RealtimeSession>();
+  const turns: string[] = [];
+  const agent = new Agent('desk').session('voice', TEXT, async (session) => {
+    given.resolve(session);
+    for await (const turn of session) turns.push(turn.text);
+  });
+  const handle = await house.serve(agent);
+  const { session } = await house.call('desk.voice');
+  const { signal } = await given.promise;
+  await house.api.until(session.session_id, 'handler.attached');
+  disk.breakDisk();
+  await house.api.refused('POST', `/api/v1/sessions/${session.session_id}/say`, { text: 'hello' });
+  if (!signal.aborted) await once(signal, 'abort', { signal: AbortSignal.timeout(5000) });
+  expect(signal.reason).toMatchObject({
+    code: 'not_found',
+    message: `session ${session.session_id} is cut: its log cannot be written`,
+  });
+  await expect.poll(() => handle.status.sessions).toBe(0);
+  expect((await house.api.get<{ links: object[] }>('/api/v1/agents/desk')).links).toMatchObject([{ sessions: 0 }]);
+  expect(turns).toEqual([]);
+  expect(lost.reasons).toEqual([]);
 });

@@ -1,5 +1,6 @@
 // Handlers of sessions on agents, and the requests that agents make.
 
+import { ParleyError } from '@parley/core';
 import { expect, test } from 'vitest';
 import { skill, type TestAgent, TestServer } from './server.test.peer.ts';
 
@@ -238,4 +239,24 @@ test('requests in flight are limited', async () => {
   const { execution_id } = await agent.accept();
   agent.succeed(execution_id, 1);
   expect(await agent.next('reply')).toMatchObject({ request_id: 'a', result: 1 });
+});
+
+test.for([
+  new ParleyError('failed_precondition', 'session sess_1 is closing'),
+  new ParleyError('internal', 'the store failed'),
+])('a handler that cannot go on is told that its session is gone, whatever the reason: $message', async (reason) => {
+  await using server = await TestServer.open();
+  const agent = await withHandler(server);
+  agent.cut();
+  await server.ends[0];
+  server.sessions.unresumable = reason;
+  const sessions_open = [{ session_id: 'sess_1', after_seq: 3 }];
+  const back = await server.agent({ instance_id: 'one', sessions: [VOICE] as never, sessions_open });
+  expect((await back.next('agent.error')).error).toEqual({
+    code: 'not_found',
+    message: reason.message,
+    retryable: false,
+    details: { session_id: 'sess_1' },
+  });
+  expect(server.agents.sessionsOpen('support.voice')).toBe(0);
 });

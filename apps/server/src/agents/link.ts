@@ -66,6 +66,10 @@ export class AgentLink implements HandlerLink {
     return this.state.kind === 'up' ? this.state.instance.instance_id : '';
   }
 
+  get up(): boolean {
+    return this.state.kind === 'up';
+  }
+
   /** Registered, and reading what it is sent. */
   get reading(): boolean {
     return this.state.kind === 'up' && this.#socket.bufferedBytes < this.#limits.congested_bytes;
@@ -85,6 +89,12 @@ export class AgentLink implements HandlerLink {
     const handler = this.state.kind === 'up' ? this.state.instance.sessions.get(session_id) : undefined;
     if (handler && event.type === 'session.closed') handler.closed = true;
     this.send({ type: 'session.event', session_id, event: event as Record<string, unknown> });
+  }
+
+  lost(session_id: string, message: string): void {
+    if (this.state.kind === 'up') this.state.instance.sessions.delete(session_id);
+    // The one code that ends a handler: to its agent a session of which nothing is told is none.
+    this.refuse(new ParleyError('not_found', message, { details: { session_id } }));
   }
 
   send(frame: ServerFrame): void {

@@ -229,11 +229,8 @@ export class Links {
     const resumed = instance.sessions.has(session_id)
       ? this.#to.sessions.handlerResumed(session_id, after_seq, link)
       : Promise.reject(new ParleyError('not_found', `session ${session_id} is not open on this instance`));
-    resumed.catch((error: unknown) => {
-      instance.sessions.delete(session_id);
-      const { code, message, retryable } = ParleyError.from(error, 'internal');
-      link.send({ type: 'agent.error', error: { code, message, retryable, details: { session_id } } });
-    });
+    // Whatever it was: nothing of this session will come over this link.
+    resumed.catch((error: unknown) => link.lost(session_id, ParleyError.from(error, 'internal').message));
   }
 
   #opened(link: AgentLink, frame: Omit<ServerFrameOf<'session.open'>, 'type'>): void {

@@ -27,8 +27,12 @@ export interface AgentDirectory {
 export interface HandlerLink {
   readonly link_id: string;
   readonly instance_id: string;
+  /** Registered, and neither cut nor replaced. */
+  readonly up: boolean;
   open(frame: Omit<ServerFrameOf<'session.open'>, 'type'>): void;
   event(session_id: string, event: EventRecord): void;
+  /** Nothing more will be told of this session: its handler is over, without an entry that says so. */
+  lost(session_id: string, message: string): void;
 }
 
 /** What agents need of the sessions. Every promise may reject with a ParleyError, which becomes the reply's error. */

@@ -62,6 +62,8 @@ export class ManualClock implements ServerClock {
 /** Sessions that say yes to everything and remember what they were asked. */
 export class RecordedSessions implements SessionHost {
   readonly calls: unknown[][] = [];
+  /** Why no handler can go on, if it cannot. */
+  unresumable: ParleyError | null = null;
   readonly roots = new Map<string, { workflow_id: string; execution_id: string }>();
   #changed: (() => void) | null = null;
 
@@ -105,6 +107,7 @@ export class RecordedSessions implements SessionHost {
   }
   async handlerResumed(session_id: string, after_seq: number, link: HandlerLink): Promise<void> {
     this.#record('handlerResumed', session_id, after_seq, link);
+    if (this.unresumable) throw this.unresumable;
   }
 }
 

@@ -12,6 +12,7 @@ export class GatedStore {
   readonly #inner: Store;
   #gate: Promise<void> = Promise.resolve();
   #open = (): void => undefined;
+  #reads = (): Promise<void> => Promise.resolve();
   #arrived = (): void => undefined;
   #refused: { op: Op; count: number; error: Error } | null = null;
 
@@ -20,6 +21,7 @@ export class GatedStore {
     this.store = new Proxy(inner, {
       get: (target, key) => {
         if (key === 'commit') return (unit: Write[]) => this.#commit(unit);
+        if (key === 'events') return (...asked: Parameters<Store['events']>) => this.#read(asked);
         const value: unknown = Reflect.get(target, key, target);
         return typeof value === 'function' ? (value.bind(target) as unknown) : value;
       },
@@ -54,6 +56,18 @@ export class GatedStore {
   /** The next `count` units with such a write are refused. */
   refuse(op: Op, count: number, error: Error): void {
     this.#refused = { op, count, error };
+  }
+
+  /** Reads of a log wait from now on, each until it is released by its number, from 0. */
+  holdReads(): { release: (number: number) => void } {
+    const held: (() => void)[] = [];
+    this.#reads = () => new Promise((resolve) => held.push(resolve));
+    return { release: (number) => held[number]?.() };
+  }
+
+  async #read(asked: Parameters<Store['events']>): ReturnType<Store['events']> {
+    await this.#reads();
+    return this.#inner.events(...asked);
   }
 
   /** Resolves when so many units have come. */

@@ -60,7 +60,7 @@ export class HandlerPort {
     const stop = log.subscribe((entry) => late.push(entry));
     let last = after_seq;
     try {
-      for (let more = true; more; ) {
+      for (let more = true; more && link.up; ) {
         const page = await store.events(session_id, last, PAGE);
         for (const stored of page.events) {
           last = stored.seq;
@@ -72,9 +72,19 @@ export class HandlerPort {
     } finally {
       stop();
     }
+    // Cut, or replaced, while it was told: the one after it may be attached already.
+    if (!link.up) return;
+    // The session was cut meanwhile, and this link was not there to be told.
+    if (log.broken) throw log.broken;
     for (const entry of late) if (entry.seq > last && HANDLER_EVENTS.has(entry.type)) link.event(session_id, entry);
     this.#link = link;
     record({ type: 'handler.attached', link_id: link.link_id });
+  }
+
+  /** Its log is broken: no entry will tell the handler of the end. One whose agent is away is told when it is back. */
+  fail(): void {
+    const { session_id } = this.#options.session;
+    this.#link?.lost(session_id, `session ${session_id} is cut: its log cannot be written`);
   }
 
   close(): void {

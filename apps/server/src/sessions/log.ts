@@ -42,6 +42,11 @@ export class SessionLog {
     return this.#state;
   }
 
+  /** Why nothing more can be written, once that is so. */
+  get broken(): ParleyError | null {
+    return this.#broken;
+  }
+
   /** @throws ParleyError `failed_precondition` once the session is ending: nothing new begins then. */
   checkOpen(): void {
     const { phase } = this.#state;

@@ -9,6 +9,7 @@ import {
 import type { ModelCall, ModelConnection, RealtimeModel } from '@parley/providers';
 import { memorySocketPair } from '@parley/transport';
 import { expect, test } from 'vitest';
+import type { AgentLink } from '../agents/link.ts';
 import { TestServer } from '../agents/server.test.peer.ts';
 import { GatedStore } from '../executions/gated-store.test.peer.ts';
 import { IceServers } from '../ice-servers.ts';
@@ -138,4 +139,40 @@ test('a call whose entry the disk refuses ends its session, and is nobody elseâ€
     process.off('unhandledRejection', keep);
   }
   expect(unhandled).toEqual([]);
+});
+
+test('a link that is cut while it is told what it missed is not attached, and takes nothing from the one after it', async () => {
+  await using gate = await GatedStore.open();
+  await using server = await TestServer.open({ store: gate.store });
+  const session = await sessionOn(server);
+  const types: string[] = [];
+  session.log.subscribe(({ type }) => types.push(type));
+  const first = await server.agent({ instance_id: 'one' });
+  const reading = gate.holdReads();
+  const resumed = session.handler.resumed(0, server.links[0] as AgentLink);
+  first.cut();
+  await server.ends[0];
+  const second = await server.agent({ instance_id: 'one' });
+  const again = session.handler.resumed(0, server.links[1] as AgentLink);
+  reading.release(1);
+  await again;
+  reading.release(0);
+  await resumed;
+  await session.requests.update({ instructions: 'Be brief.' }, 'api');
+  await second.settle();
+  expect(second.frames).toMatchObject([{ type: 'session.event', event: { type: 'session.updated' } }]);
+  expect(types).toEqual(['handler.attached', 'session.updated']);
+});
+
+test('a handler that comes back to a session which is cut meanwhile is not attached', async () => {
+  await using gate = await GatedStore.open();
+  await using server = await TestServer.open({ store: gate.store });
+  const session = await sessionOn(server);
+  await server.agent({ instance_id: 'one' });
+  const reading = gate.holdReads();
+  const resumed = session.handler.resumed(0, server.links[0] as AgentLink);
+  gate.refuse('events.append', 1, new ParleyError('unavailable', 'the disk is full'));
+  await expect(session.requests.update({ instructions: 'Be brief.' }, 'api')).rejects.toThrow('the disk is full');
+  reading.release(0);
+  await expect(resumed).rejects.toThrow('the disk is full');
 });

@@ -253,8 +253,9 @@ export class Session {
     this.calls.close('internal');
     this.#provider.close('internal');
     const cut = ParleyError.from(error, 'internal');
-    // No entry will tell a turn of its end.
+    // No entry will tell a turn of its end, nor the handler of the session's.
     this.turns.fail(cut);
+    this.handler.fail();
     this.#leave(closeCodeOf('internal'), 'the log of this session cannot be written', cut);
     this.#deps.lost(this);
   }

@@ -47,23 +47,36 @@ export class Answers {
     return this.#parts.sink.pendingMs > 0 || this.#parts.dialogue.playingId !== null;
   }
 
-  /** Falls silent, and tells the other side how much was heard; `cancel` also stops what is being generated. */
+  /**
+   * Falls silent, and tells the other side how much was heard; `cancel` also stops what is being generated.
+   *
+   * @throws ParleyError of a line that did not take a word of that. Silent it is all the same.
+   */
   cut(line: CallLine, cancel: boolean): void {
     const { sink, dialogue, tally, emitter } = this.#parts;
     const active = cutResponse(dialogue);
-    if (cancel && active !== null) line.cancel();
+    const refused: unknown[] = [];
+    const tell = (say: () => void): void => {
+      try {
+        say();
+      } catch (thrown) {
+        refused.push(thrown);
+      }
+    };
+    if (cancel && active !== null) tell(() => line.cancel());
     // The far end plays: it is told to fall silent, and tells in turn how much was heard.
-    if (dialogue.playingId !== null) line.send({ type: 'output_audio_buffer.clear' });
+    if (dialogue.playingId !== null) tell(() => line.send({ type: 'output_audio_buffer.clear' }));
     const generating = active !== null && dialogue.audioResponseId === active;
     let interrupted = false;
     for (const { itemId, playedMs, unheardMs } of sink.cut()) {
       // What was heard to its end needs no truncation, unless more of it is on its way.
       if (unheardMs === 0 && !generating) continue;
-      line.truncate(itemId, playedMs);
+      tell(() => line.truncate(itemId, playedMs));
       emitter.emit('interruption', { itemId, playedMs });
       interrupted = true;
     }
     if (interrupted) tally.interrupted();
+    if (refused.length > 0) throw ParleyError.from(refused[0]);
   }
 
   /** The far end has cut the answer that it played. */

@@ -1,4 +1,4 @@
-import { ParleyError } from '@parley/core';
+import { ParleyError, type SessionResource } from '@parley/core';
 import { expect, test } from 'vitest';
 import type { WebSocket } from 'ws';
 import { FakeControlPlane, sessionResource } from '../control-plane.test.fake.ts';
@@ -67,10 +67,10 @@ async function callWith(
   peer: FakeControlPlane,
   meet: (conversation: Conversation) => void,
   options: Partial<CallOptions> = {},
-  responder: 'model' | 'handler' = 'model',
+  session: Partial<SessionResource> = {},
 ) {
   peer.route('GET /api/v1/sessions/sess_1', null, () => ({
-    body: sessionResource('sess_1', { responder }),
+    body: sessionResource('sess_1', session),
     is: 'SessionResource',
   }));
   peer.route('POST /api/v1/sessions/sess_1/close', 'CloseRequest', () => ({
@@ -163,7 +163,7 @@ test('who answers a text is asked by whoever may: a handler is not asked twice',
   model.call.sendText('Hello');
   await model.conversation.next('response.create');
   await model.call.hangUp();
-  const handler = await callWith(peer, (one) => one.hello(), {}, 'handler');
+  const handler = await callWith(peer, (one) => one.hello(), {}, { responder: 'handler' });
   handler.call.sendText('Hello');
   handler.call.interrupt();
   await handler.conversation.next('conversation.item.create');
@@ -294,6 +294,30 @@ test('a call that was cut off comes back, and is told what it missed', async () 
   expect(seqs).toEqual([3, 4]);
   call.sendText('still here');
   await conversations[1]?.next('conversation.item.create');
+  await call.hangUp();
+});
+
+test('a late call that was cut off before an entry came is told what came since it joined, and not the whole log', async () => {
+  await using peer = await FakeControlPlane.start();
+  const asked: number[] = [];
+  peer.route('GET /api/v1/sessions/sess_1/events', null, ({ query }) => {
+    const after = Number(query.get('after'));
+    asked.push(after);
+    const events = [{ seq: after + 1, at_ms: 1, type: 'handler.completed' }];
+    return { body: { events, last_seq: 5001, has_more: after + 1 < 5001 }, is: 'EventList' };
+  });
+  const { call, conversations } = await callWith(peer, (one) => one.hello(), {}, { last_seq: 5000 });
+  const seqs: number[] = [];
+  const told = new Promise<void>((resolve) => {
+    call.on('event', ({ seq }) => {
+      seqs.push(seq);
+      resolve();
+    });
+  });
+  conversations[0]?.cut();
+  await told;
+  expect(seqs).toEqual([5001]);
+  expect(asked).toEqual([5000]);
   await call.hangUp();
 });
 

@@ -191,7 +191,11 @@ export class Call {
     return this.#conversation.pushToTalk;
   }
 
-  /** Cuts the answer that is being heard, as if the user had spoken. */
+  /**
+   * Cuts the answer that is being heard, as if the user had spoken.
+   *
+   * @throws ParleyError where the connection does not take it. It is silent here all the same.
+   */
   interrupt(): void {
     this.#conversation.cut(true);
   }

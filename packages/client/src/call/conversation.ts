@@ -74,7 +74,7 @@ export class Conversation {
     this.#show();
   }
 
-  /** Cuts the answer that is being heard; `cancel` also stops what is being generated. */
+  /** Cuts the answer that is being heard; `cancel` also stops what is being generated. @throws ParleyError of the line. */
   cut(cancel: boolean): void {
     this.#answers.cut(this.#parts.connection().line, cancel);
   }
@@ -109,7 +109,7 @@ export class Conversation {
       case 'play':
         return this.#answers.play(action.itemId, action.audio);
       case 'interrupt':
-        return this.cut(action.cancel);
+        return this.#interrupt(action.cancel);
       case 'interrupted':
         return this.#answers.wereCut(action.itemId, action.playedMs);
       case 'transcript':
@@ -130,6 +130,15 @@ export class Conversation {
         return emitter.emit('event', action.event);
       default:
         return action satisfies never;
+    }
+  }
+
+  /** The user speaks over the answer. Nobody asked for this cut who could be told otherwise that it was refused. */
+  #interrupt(cancel: boolean): void {
+    try {
+      this.cut(cancel);
+    } catch (thrown) {
+      this.#parts.emitter.emit('error', ParleyError.from(thrown));
     }
   }
 

@@ -35,7 +35,9 @@ export async function startSocketCall({ sessions, session, secret }: Joined, opt
       sink,
       gated: audio.realtime === true,
       devices: audio.devices,
-      reopen: reconnecting(options.reconnectMs, over.signal, async (seq) => {
+      reopen: reconnecting(options.reconnectMs, over.signal, async (heard) => {
+        // Where nothing came yet: what was there when it joined is as little news now as it was then.
+        const seq = heard || session.last_seq;
         const back = await connectSession({ ...connection, signal: over.signal });
         try {
           return { line: back, missed: await missedSince(sessions, session_id, seq, over.signal) };

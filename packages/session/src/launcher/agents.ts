@@ -8,7 +8,7 @@ import { keyOf, WarmPool } from './warm-pool.ts';
 export class Agents {
   readonly #settings: LauncherSettings;
   readonly #pool: WarmPool<Agent>;
-  #probe: Agent | null = null;
+  #probe: Promise<Agent> | null = null;
   /** The one of an isolated session that is still to come. */
   #prepared: { key: string; agent: Agent } | null = null;
 
@@ -43,8 +43,12 @@ export class Agents {
   }
 
   /** One that is in no call: what it declares is what all of them do. */
-  async probe(): Promise<Agent> {
-    this.#probe ??= await this.#make(this.#settings.warmConfigurations?.[0], null);
+  probe(): Promise<Agent> {
+    // The promise is kept and not the agent: many may ask at once.
+    this.#probe ??= this.#make(this.#settings.warmConfigurations?.[0], null).catch((error: unknown) => {
+      this.#probe = null;
+      throw error;
+    });
     return this.#probe;
   }
 

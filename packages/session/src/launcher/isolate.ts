@@ -18,6 +18,8 @@ const tell = (report: IsolateReport): void => {
 const COUNTED = new Set(['turn.completed', 'response.started', 'response.completed', 'tool.completed']);
 
 let unit: Unit | null = null;
+/** It was told to end before it had begun, and has said that it did. */
+let over = false;
 const clients = new Map<number, FrameSocket>();
 
 let loading: Promise<DeclaredLauncher> | null = null;
@@ -49,6 +51,7 @@ async function prepare({ configuration, program }: Extract<IsolateOrder, { type:
 
 async function begin({ order, program }: Extract<IsolateOrder, { type: 'begin' }>): Promise<void> {
   const declared = await loaded(program);
+  if (over) return;
   const at =
     (level: LogLevel) =>
     (message: string, fields?: Record<string, unknown>): void =>
@@ -91,6 +94,13 @@ function failed(thrown: unknown): void {
   tell({ type: 'ended', end: { reason: 'failed', error: ParleyError.from(thrown).toObject() } });
 }
 
+function close({ reason }: Extract<IsolateOrder, { type: 'close' }>): void {
+  if (unit) return unit.close(reason);
+  // Nothing of the session runs yet, so there is nothing to wait for.
+  over = true;
+  tell({ type: 'ended', end: { reason, error: null } });
+}
+
 function take(order: IsolateOrder): void {
   switch (order.type) {
     case 'prepare':
@@ -102,7 +112,7 @@ function take(order: IsolateOrder): void {
     case 'notice':
       return unit?.notice(order.notice);
     case 'close':
-      return unit?.close(order.reason);
+      return close(order);
     case 'client.attach':
       return attach(order);
     case 'client.frame':

@@ -160,7 +160,7 @@ export class AgentLauncher {
     return this.#roster.once(idempotencyKey, () => this.#launch(request));
   }
 
-  /** The same for a session that somebody else keeps, with its id. */
+  /** The same for a session that somebody else keeps, with its id. @throws ParleyError `already_exists` while it is here. */
   launchAt(host: CallHost, request: StartRequest, id: string): Promise<LaunchedSession> {
     return this.#launch(request, host, id);
   }
@@ -232,6 +232,10 @@ export class AgentLauncher {
     const checked = checkedStart(request);
     const start = this.#input ? { ...checked, input: await this.#input.parse(checked.input) } : checked;
     this.#checkOpen();
+    // Of two with one id the end of the first would be that of both, and the second could not end at all.
+    if (id !== undefined && this.#roster.launch(id)) {
+      throw new ParleyError('already_exists', `session ${id} is launched already`, { details: { session_id: id } });
+    }
     if (this.#phase === 'new') this.#phase = 'running';
     const launch = new Launch(start, this.#ports, host, id);
     let admitted = true;

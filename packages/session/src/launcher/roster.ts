@@ -51,6 +51,8 @@ export class Roster {
   }
 
   add(launch: Launch, key: string | undefined): void {
+    // One of this id that ended is this one now: its timer must not take it away.
+    this.#forget(launch.session.id);
     this.#open.set(launch.session.id, launch);
     this.#sessions.set(launch.session.id, launch.session);
     if (key !== undefined) this.#keyOf.set(launch.session.id, key);

@@ -7,7 +7,7 @@ import { AsyncLocalStorage } from 'node:async_hooks';
 import { type EventRecord, ParleyError } from '@parley/core';
 import type { Clock, FrameSocket } from '@parley/transport';
 import type { Agent } from '../agent.ts';
-import { type CallHost, holdCallsAt, type HostedCall } from '../call.ts';
+import { type CallEnd, type CallHost, holdCallsAt, type HostedCall } from '../call.ts';
 import type { ModelLease } from '../local/local-model.ts';
 import { withFields } from '../log.ts';
 import type { AgentLauncherOptions, LaunchContext } from './options.ts';
@@ -92,7 +92,11 @@ export class SharedUnit implements Unit {
     if (this.#closing !== null) return;
     this.#closing = reason;
     this.#abort.abort(new ParleyError('cancelled', `the session ended: ${reason}`, { details: { reason } }));
-    void this.#hosted?.leave(reason);
+    // Where joinCall ends with it, that is told below; where it does not, this is all that is heard of it.
+    this.#hosted?.leave(reason).catch((thrown: unknown) => {
+      const { code, message } = ParleyError.from(thrown);
+      this.#context.log.warn('the call could not be left', { reason, code, message });
+    });
     this.#grace = this.#parts.clock.after(this.#parts.closeMs, () => {
       this.#context.log.warn('joinCall did not end when it was told to; it is given up', { reason });
       this.#ended.resolve({ reason, error: null, abandoned: true });
@@ -114,6 +118,7 @@ export class SharedUnit implements Unit {
     try {
       // Whoever starts many starts them side by side.
       await Promise.resolve();
+      this.#abort.signal.throwIfAborted();
       const agent = await this.#parts.agentFor(this.#order, this.#context);
       this.#abort.signal.throwIfAborted();
       this.#agent = agent;
@@ -125,7 +130,13 @@ export class SharedUnit implements Unit {
         this.#context.log.debug('it threw', { stack: thrown.stack });
       }
     }
-    const over = this.#hosted ? await this.#hosted.leave('task_completed') : null;
+    let over: CallEnd | null = null;
+    try {
+      over = this.#hosted && (await this.#hosted.leave('task_completed'));
+    } catch (thrown) {
+      // However it ends, it has ended: a call that cannot be left must not hold a place for ever.
+      error ??= ParleyError.from(thrown);
+    }
     this.#grace?.cancel();
     // What is thrown by somebody who was told to stop is not a failure.
     if (this.#closing !== null) return this.#ended.resolve({ reason: this.#closing, error: null });

@@ -3,6 +3,7 @@
 import { pathToFileURL } from 'node:url';
 import { ParleyError } from '@parley/core';
 import { type CallHost, partsOf } from '../call.ts';
+import type { SimulatorLease } from '../local/local-model.ts';
 import { type Agents, warmConfigurations } from './agents.ts';
 import { isIsolated } from './isolated.ts';
 import { IsolatedUnit, type IsolationParts } from './isolated-unit.ts';
@@ -17,7 +18,8 @@ export class Units {
   /** The launcher's number among those of its module. */
   readonly #number: number;
   readonly #warm: WarmPlaces;
-  #simulator: Promise<{ url: string; release: () => void }> | null = null;
+  #simulator: Promise<SimulatorLease> | null = null;
+  #closed = false;
 
   constructor(settings: LauncherSettings, agents: Agents, number: number) {
     this.#settings = settings;
@@ -69,9 +71,10 @@ export class Units {
   }
 
   close(): void {
+    this.#closed = true;
     this.#warm.close();
     // One that did not start was told to the sessions that wanted it.
-    void this.#simulator?.then(({ release }) => release()).catch(() => undefined);
+    void this.#simulator?.then((lease) => lease.release()).catch(() => undefined);
   }
 
   /** The simulator of isolated sessions, where their agents need one and the environment names none. */
@@ -80,8 +83,20 @@ export class Units {
     if (process.env['PARLEY_SIMULATOR_URL'] || (provider ?? 'simulator') !== 'simulator') return undefined;
     const declared = [...partsOf(await this.#agents.probe()).sessions.values()].map(({ declaration }) => declaration);
     if (provider === undefined && !declared.some((one) => one.provider === 'simulator')) return undefined;
-    this.#simulator ??= import('../local/local-model.ts').then(({ leaseSimulator }) => leaseSimulator(process.env));
-    return `${(await this.#simulator).url}/v1`;
+    return `${(await this.#leased()).url}/v1`;
+  }
+
+  /** One lease for all of them. One that could not be had is asked for again by the next session. */
+  #leased(): Promise<SimulatorLease> {
+    // It stopped while it was asked: nobody would give back what is taken now.
+    if (this.#closed) throw new ParleyError('unavailable', 'this launcher is stopped and starts no simulator');
+    this.#simulator ??= import('../local/local-model.ts')
+      .then(({ leaseSimulator }) => leaseSimulator(process.env))
+      .catch((error: unknown) => {
+        this.#simulator = null;
+        throw error;
+      });
+    return this.#simulator;
   }
 
   #module(): string {

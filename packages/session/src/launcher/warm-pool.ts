@@ -45,8 +45,9 @@ export class WarmPool<Made> {
     return made;
   }
 
-  /** Resolves when as many as are wanted are ready. @throws what making one threw. */
+  /** Resolves when as many as are wanted are ready, or it is closed. @throws what making one threw. */
   async warm(configuration: unknown): Promise<void> {
+    if (this.#closed) return;
     const shelf = this.#shelf(keyOf(configuration));
     const missing = Math.max(0, this.#options.size - shelf.ready.length - shelf.making);
     await Promise.all(Array.from({ length: missing }, () => this.#make(shelf, configuration)));

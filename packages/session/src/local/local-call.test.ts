@@ -1,6 +1,6 @@
 // Calls that are held in this process, with the real adapter and the real simulator, over loopback.
 
-import type { EventRecord } from '@parley/core';
+import { type EventRecord, LIMITS } from '@parley/core';
 import { leaseModel } from './local-model.ts';
 import { createModel } from '@parley/providers';
 import { parseScript, startSimulator } from '@parley/simulator';
@@ -9,6 +9,7 @@ import { expect, test } from 'vitest';
 import { z } from 'zod';
 import { Agent } from '../agent.ts';
 import { holdCallsAt } from '../call.ts';
+import type { RealtimeSession } from '../realtime-session.ts';
 import { LocalHost, type LocalHostOptions } from './local-host.ts';
 
 const SCRIPT = parseScript(`
@@ -190,4 +191,51 @@ test('a session that is declared for WebRTC, or for another provider, is held ov
   expect(joined.session.declaration.model).toBeUndefined();
   await joined.session.inject('hello', { respond: true });
   expect(await until('response.completed')).toMatchObject({ text: 'You said: hello' });
+});
+
+test.for<[string, (session: RealtimeSession) => Promise<unknown>]>([
+  ['text must not be empty', (session) => session.say('')],
+  ['text must have at most 16384 characters', (session) => session.say('a'.repeat(16_385))],
+  ['text must be a string, got null', (session) => session.say(null as unknown as string)],
+  ['text must be a string, got number', (session) => session.inject(7 as unknown as string)],
+  ['instructions must be a string, got number', (session) => session.update({ instructions: 7 as unknown as string })],
+  ['tools[0] must be a string, got number', (session) => session.update({ tools: [7] as unknown as string[] })],
+  ['reason must be a string, got object', (session) => session.close({} as unknown as string)],
+])('what a handler may not ask of a control plane it may not ask here: %s', async ([words, ask]) => {
+  const agent = desk().session('voice', { provider: 'simulator', transport: 'websocket', tools: ['find_order'] });
+  const { entries, simulator } = await held(agent);
+  await using _ = simulator;
+  await using joined = await agent.join(agent.createCall('voice', 'call-8'));
+  const before = entries.length;
+  await expect(ask(joined.session)).rejects.toMatchObject({
+    code: 'invalid_argument',
+    message: expect.stringContaining(words) as string,
+  });
+  expect(entries).toHaveLength(before);
+});
+
+test('what is asked of a call that has ended is told how it ended, as at a control plane', async () => {
+  const agent = desk().session('voice', { provider: 'simulator', transport: 'websocket' });
+  const { simulator } = await held(agent);
+  await using _ = simulator;
+  const joined = await agent.join(agent.createCall('voice', 'call-9'));
+  await joined.leave('enough');
+  const { session } = joined;
+  for (const ask of [() => session.say('Hello?'), () => session.inject('hello'), () => session.close()]) {
+    await expect(ask()).rejects.toMatchObject({ code: 'cancelled', details: { reason: 'enough' } });
+  }
+});
+
+test('texts that wait for the model are bounded, as at a control plane', async () => {
+  const agent = desk().session('voice', { provider: 'simulator', transport: 'websocket' });
+  const model = Object.assign(createModel('simulator', { base_url: 'http://127.0.0.1:9/v1' }), {
+    connect: () => new Promise<never>(() => undefined),
+  });
+  holdCallsAt(agent, new LocalHost({ lease: async () => ({ model, release: () => undefined }) }));
+  await using joined = await agent.join(agent.createCall('voice', 'call-10'));
+  for (let at = 0; at < LIMITS.texts_waiting_max; at += 1) await joined.session.inject('hello');
+  await expect(joined.session.inject('one more')).rejects.toMatchObject({
+    code: 'resource_exhausted',
+    details: { limit: LIMITS.texts_waiting_max },
+  });
 });

@@ -41,6 +41,12 @@ export function connected(
   });
 }
 
+/** A simulator in use; whoever is done with it gives it back. */
+export interface SimulatorLease {
+  readonly url: string;
+  readonly release: () => void;
+}
+
 interface SharedSimulator {
   readonly running: Promise<{ url: string; close(): Promise<void> }>;
   users: number;
@@ -69,7 +75,7 @@ export async function leaseModel(
 }
 
 /** A simulator in this process, for whoever named none; the last one who gives it back ends it. */
-export async function leaseSimulator(env: NodeJS.ProcessEnv): Promise<{ url: string; release: () => void }> {
+export async function leaseSimulator(env: NodeJS.ProcessEnv): Promise<SimulatorLease> {
   shared ??= { running: startedSimulator(env), users: 0 };
   const simulator = shared;
   simulator.users += 1;

@@ -1,12 +1,20 @@
 // What a handler, or whoever joined, asks of a session that is kept here.
 
-import { type EventOf, type EventRecord, newId, ParleyError, type ResolvedTool, type SessionEvent } from '@parley/core';
+import {
+  checked,
+  type EventOf,
+  type EventRecord,
+  LIMITS,
+  newId,
+  ParleyError,
+  type SessionEvent,
+  type SessionState,
+} from '@parley/core';
 import type { RequestFrame } from '../requests.ts';
 
 export interface LocalRequestPorts {
   readonly append: (event: SessionEvent) => void;
-  /** The tools that were declared for the session. */
-  readonly tools: () => readonly ResolvedTool[];
+  readonly state: () => SessionState;
   readonly call: (target: string, input: unknown, signal: AbortSignal) => Promise<unknown>;
 }
 
@@ -20,17 +28,23 @@ export class LocalRequests {
     this.#ports = ports;
   }
 
-  /** Does what is asked. @throws ParleyError why it cannot be done, or how it ended. */
+  /**
+   * Does what is asked.
+   * @throws ParleyError why it cannot be done, or how it ended; what an agent link would not send is `invalid_argument`
+   * here too.
+   */
   async take(frame: RequestFrame, signal: AbortSignal): Promise<unknown> {
+    checked('AgentFrame', { ...frame, request_id: newId('request') });
     const { append, call } = this.#ports;
     switch (frame.type) {
       case 'session.say':
         return this.#say(frame.text, signal);
       case 'session.inject':
+        this.#checkTexts();
         return append({ type: 'input.injected', text: frame.text, respond: frame.respond ?? false, by: 'handler' });
       case 'session.update': {
         const { type: _type, session_id: _id, ...change } = frame;
-        const declared = this.#ports.tools();
+        const declared = this.#ports.state().tools;
         const unknown = change.tools?.find((name) => !declared.some((tool) => tool.name === name));
         if (unknown !== undefined) {
           const message = `tool '${unknown}' was not declared for this session; an update can only narrow its tools`;
@@ -49,6 +63,16 @@ export class LocalRequests {
   said(end: Settled): void {
     this.#says.get(end.say_id)?.(end);
     this.#says.delete(end.say_id);
+  }
+
+  /** Texts that come before the model does wait for it, so many of them. */
+  #checkTexts(): void {
+    const { phase, waiting_commands } = this.#ports.state();
+    const limit = LIMITS.texts_waiting_max;
+    if (phase !== 'starting' || waiting_commands.length < limit) return;
+    throw new ParleyError('resource_exhausted', `${limit} texts already wait for the provider`, {
+      details: { limit, current: waiting_commands.length },
+    });
   }
 
   async #say(text: string, signal: AbortSignal): Promise<{ interrupted: boolean; spoken_text: string }> {

@@ -71,7 +71,7 @@ export class LocalSession {
     );
     this.#requests = new LocalRequests({
       append: (event) => this.#append(event),
-      tools: () => this.#state.tools,
+      state: () => this.#state,
       call: (target, input, signal) => this.#functions.call(target, input, this.#live.executionId, signal),
     });
     const open = { session_id: id, session: declaration.name, workflow_id, execution_id: newId('execution') };
@@ -257,6 +257,7 @@ export class LocalSession {
   }
 
   async #request(frame: RequestFrame, signal: AbortSignal): Promise<unknown> {
+    if (signal.aborted) throw ParleyError.from(signal.reason, 'cancelled');
     this.#checkOpen();
     return this.#requests.take(frame, signal);
   }
