@@ -43,7 +43,8 @@ test('sound that a client does not read is dropped, and the call goes on when it
 });
 
 test('a client that leaves words unread is disconnected past the bound, and may come back', async () => {
-  const script = { otherwise: `${'blah '.repeat(50_000)}{{heard}}` };
+  // Only the client that does not read is answered at such length: one that comes back on a busy machine reads late too.
+  const script = { rules: [{ heard: '^again', say: `${'blah '.repeat(50_000)}{{heard}}` }], otherwise: '{{heard}}' };
   await using house = await House.open({ limits: BOUNDS, simulator: { script } });
   await house.serve(new Agent('support').session('voice', TEXT));
   const { session, client } = await house.call('support.voice');
@@ -61,5 +62,5 @@ test('a client that leaves words unread is disconnected past the bound, and may 
   expect(await house.api.get(`/api/v1/sessions/${session.session_id}`)).toMatchObject({ status: 'live' });
   const again = await house.join(session);
   again.ask('hello');
-  expect((await again.answer()).endsWith('hello')).toBe(true);
+  expect(await again.answer()).toBe('hello');
 });
