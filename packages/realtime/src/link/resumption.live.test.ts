@@ -183,6 +183,21 @@ test('a renewal goes by the newest handle', async () => {
   await expect.poll(() => simulator.sessions().length).toBe(1);
 });
 
+test('a renewal whose handle is refused is told the conversation, and asks no second time', async () => {
+  const { session, connections, ask, nextConnected } = await run();
+  await ask('good morning');
+  const next = nextConnected();
+  simulator.faults.add({ when: 'connected', ...NO_HANDLE });
+  simulator.faults.add({ when: 'append', kind: 'frame', data: '{"goAway":{"timeLeft":"10s"}}' });
+  await session.sendAudio(new Uint8Array(4_800));
+  const connected = await next;
+  expect(connected).toMatchObject({ replayed: 2 });
+  expect(connected).not.toHaveProperty('resumed');
+  expect(connections.map(({ status }) => status)).toEqual(['renewing', 'connected']);
+  expect(await ask('and again')).toBe('You said: and again');
+  await expect.poll(() => simulator.sessions().length).toBe(1);
+});
+
 test('a renewal that waited for the end of an answer goes by the handle of that answer', async () => {
   await simulator.close();
   // Slow enough that the answer is still being generated when the next connection is there.

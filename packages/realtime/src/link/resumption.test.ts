@@ -48,4 +48,9 @@ test('a handle that is refused is not offered again, and one that came meanwhile
   expect(resumption.handle).toEqual({ value: 'h2' });
   if (resumption.handle) resumption.refused(resumption.handle);
   expect(resumption.handle).toBeNull();
+  // The connection before a renewal is still there, and still has it.
+  resumption.look(giving('h2'));
+  expect(resumption.handle).toBeNull();
+  resumption.look(giving('h3'));
+  expect(resumption.handle).toEqual({ value: 'h3' });
 });

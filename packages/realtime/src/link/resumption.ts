@@ -9,6 +9,8 @@ export interface Handle {
 
 export class Resumption {
   #handle: Handle | null = null;
+  /** The last one that was refused: the connection that gave it may still be there, and have no other. */
+  #refused: string | null = null;
   /** Items that came, or were completed, after the handle. */
   #since = new Set<string>();
   /** What was sent after the model last began to answer: the handle of an answer may be older than it. */
@@ -25,7 +27,7 @@ export class Resumption {
   /** A handle stands for what was there before it. Call it before anything that comes later is taken in. */
   look(connection: ModelConnection): void {
     const value = connection.resumeHandle;
-    if (value === undefined || value === this.#handle?.value) return;
+    if (value === undefined || value === this.#handle?.value || value === this.#refused) return;
     this.#handle = { value };
     this.#since = new Set(this.#unheard);
   }
@@ -49,6 +51,7 @@ export class Resumption {
 
   /** The provider does not take it. */
   refused(handle: Handle): void {
+    this.#refused = handle.value;
     if (this.#handle === handle) this.#handle = null;
   }
 }
